@@ -1,0 +1,161 @@
+"""`einlass`: every process and every command of the installation.
+
+    einlass <service> api|worker     a process of a service
+    einlass migrate                  databases and topics to the newest version
+    einlass operator …               who may operate
+    einlass dead-letters …           messages that could not be handled
+"""
+
+import asyncio
+import importlib
+import json
+from typing import Annotated, Any, Final, Literal, get_args
+
+import typer
+import uvloop
+
+from services.contracts import topics
+from services.kit import deadletters, migrations, telemetry
+from services.kit.db import Database
+from services.kit.kafka import create_topics
+from services.kit.operators import Role
+from services.kit.server import serve
+from services.kit.settings import Settings
+from services.kit.worker import Worker
+
+ServiceName = Literal["registration", "waitlist", "notifications"]
+SERVICES: Final[tuple[ServiceName, ...]] = get_args(ServiceName)
+
+main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+operator = typer.Typer(no_args_is_help=True, help="Who may operate.")
+letters = typer.Typer(no_args_is_help=True, help="Messages that could not be handled.")
+main.add_typer(operator, name="operator")
+main.add_typer(letters, name="dead-letters")
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.")]
+
+
+def _settings(service: ServiceName) -> Any:
+    """The service's own settings. Raises pydantic's ValidationError."""
+    module = importlib.import_module(f"services.{service}.settings")
+    return getattr(module, f"{service.capitalize()}Settings")()
+
+
+def _service(name: ServiceName) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, help=f"Processes of {name}.")
+
+    @group.command()
+    def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+        """Serves pages and API until SIGTERM."""
+        settings = _settings(name)
+        telemetry.configure(name, "api", settings.log_level)
+        app = importlib.import_module(f"services.{name}.app").create_app(settings)
+        uvloop.run(serve(app, host, port, settings.trusted_proxies))
+
+    @group.command()
+    def worker(
+        only: Annotated[str, typer.Option(help="Roles, with commas; all without it.")] = "",
+        host: Host = "127.0.0.1",
+        port: Port = 8100,
+    ) -> None:
+        """Runs the background roles until SIGTERM; health and metrics on the port."""
+        settings = _settings(name)
+        telemetry.configure(name, "worker", settings.log_level)
+        made: Worker = importlib.import_module(f"services.{name}.workers").create_worker(settings)
+        chosen = [role for role in only.split(",") if role]
+        if unknown := set(chosen) - set(made.roles):
+            raise typer.BadParameter(
+                f"{', '.join(sorted(unknown))}: {name} has {', '.join(made.roles)}"
+            )
+        uvloop.run(made.run(chosen, host, port))
+
+    return group
+
+
+for _name in SERVICES:
+    main.add_typer(_service(_name), name=_name)
+
+
+@main.command()
+def migrate(
+    replication: Annotated[int, typer.Option(help="Replicas of each new topic.")] = 1,
+) -> None:
+    """Brings the three databases and the topics to the newest version."""
+    for service in SERVICES:
+        migrations.upgrade(service, _settings(service).database_url)
+        typer.echo(f"{service}: database is up to date")
+    made = asyncio.run(create_topics(Settings().kafka_bootstrap, topics.ALL, replication))
+    typer.echo(f"topics made: {', '.join(made) or 'none, all exist'}")
+
+
+def _operators() -> tuple[Any, Database]:
+    module = importlib.import_module("services.registration.operators")
+    return module, Database(_settings("registration").database_url, name="cli", pool=1)
+
+
+@operator.command("create")
+def operator_create(
+    name: str,
+    role: Annotated[str, typer.Option(help="viewer, editor or admin")] = "viewer",
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Makes an operator, or gives one a new role, password and token. Shows both once."""
+    if role not in get_args(Role):
+        raise typer.BadParameter("viewer, editor or admin")
+    module, db = _operators()
+    made = asyncio.run(module.create(db, name, role))
+    shown = {"name": made.name, "role": made.role, "password": made.password, "token": made.token}
+    if as_json:
+        typer.echo(json.dumps(shown))
+    else:
+        typer.echo("\n".join(f"{key:9} {value}" for key, value in shown.items()))
+
+
+@operator.command("list")
+def operator_list() -> None:
+    """Lists operators and their roles."""
+    module, db = _operators()
+    for one in asyncio.run(module.everyone(db)):
+        typer.echo(f"{one.name}  {one.role}")
+
+
+@operator.command("remove")
+def operator_remove(name: str) -> None:
+    """Removes an operator; the token is of no use from then on."""
+    module, db = _operators()
+    if not asyncio.run(module.remove(db, name)):
+        raise typer.BadParameter(f"no operator is called {name}")
+    typer.echo(f"{name} removed")
+
+
+def _service_name(value: str) -> ServiceName:
+    for name in SERVICES:
+        if name == value:
+            return name
+    raise typer.BadParameter(", ".join(SERVICES))
+
+
+@letters.command("list")
+def letters_list(service: str) -> None:
+    """Lists what a service could not handle, and why."""
+    db = Database(_settings(_service_name(service)).database_url, name="cli", pool=1)
+    for row in asyncio.run(deadletters.waiting(db)):
+        typer.echo(f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.topic}/{row.partition}/{row.offset}")
+        typer.echo(f"    {row.error}")
+
+
+@letters.command("replay")
+def letters_replay(service: str, letter_id: int) -> None:
+    """Handles one again; on success it is no longer listed."""
+    name = _service_name(service)
+    made = importlib.import_module(f"services.{name}.workers").create_consumer(_settings(name))
+    try:
+        asyncio.run(made.replay(letter_id))
+    except LookupError:
+        raise typer.BadParameter("no such letter waits") from None
+    typer.echo(f"{letter_id} handled")
+
+
+if __name__ == "__main__":
+    main()

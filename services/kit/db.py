@@ -1,0 +1,175 @@
+"""PostgreSQL: one engine a process, one transaction a request or batch.
+
+Invariant: a transaction lives `TRANSACTION_TIMEOUT` at most, held by the server. The relay
+relies on it to know when no lower outbox id can still appear (docs/decisions/0003).
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA, UUID
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+TRANSACTION_TIMEOUT: Final = timedelta(seconds=30)
+LOCK_TIMEOUT: Final = timedelta(seconds=2)
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SHARDS: Final = 16
+_AFTER: Final = "einlass.after_commit"
+
+
+def async_url(url: str) -> str:
+    """The SQLAlchemy URL of a plain `postgresql://` one."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgresql", "postgres"}:
+        raise ValueError("a database URL starts with postgresql://")
+    return f"postgresql+asyncpg://{rest}"
+
+
+class Database:
+    """A pool of connections and the boundary of transactions.
+
+    `on_commit` is called after each committed transaction; it must not block.
+    """
+
+    def __init__(self, url: str, *, name: str, pool: int = 10) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            async_url(url),
+            pool_size=pool,
+            max_overflow=0,
+            pool_timeout=5,
+            hide_parameters=True,
+            connect_args={
+                "timeout": 5,
+                "server_settings": {
+                    "application_name": name,
+                    "transaction_timeout": str(int(TRANSACTION_TIMEOUT.total_seconds() * 1000)),
+                    "lock_timeout": str(int(LOCK_TIMEOUT.total_seconds() * 1000)),
+                    "jit": "off",
+                },
+            },
+        )
+        self.on_commit: list[Callable[[], None]] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        async with self.engine.begin() as conn:
+            after: list[Callable[[], None]] = []
+            conn.info[_AFTER] = after
+            yield conn
+        for callback in (*self.on_commit, *after):
+            callback()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for queries; what it might write is rolled back."""
+        async with self.engine.connect() as conn:
+            yield conn
+
+    async def ping(self) -> None:
+        """Raises where the database does not answer."""
+        async with self.engine.connect() as conn:
+            await conn.execute(sa.text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self.engine.dispose()
+
+
+# Classes of SQLSTATE that say nothing about the work itself: connection, resources, operator's
+# intervention, system, transaction rolled back, lock not available, transaction timeout.
+_SERVERS: Final = ("08", "53", "57", "58", "40", "55", "25P0")
+
+
+def is_infrastructure(error: BaseException) -> bool:
+    """Whether an error is the servers' fault, so that trying again can help."""
+    if isinstance(error, DBAPIError):
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        broken = error.connection_invalidated or isinstance(
+            error, OperationalError | InterfaceError
+        )
+        return state.startswith(_SERVERS) or (broken and not state)
+    return isinstance(error, OSError | TimeoutError | PoolTimeout)
+
+
+def after_commit(conn: AsyncConnection, callback: Callable[[], None]) -> None:
+    """Has `callback` called once the transaction of `conn` is committed; it must not block."""
+    conn.info[_AFTER].append(callback)
+
+
+def array(name: str, items: list[Any], kind: Any) -> sa.BindParameter[Any]:
+    """`items` as one array parameter, for `unnest(:name)` in a set-based statement."""
+    return sa.bindparam(name, items, type_=sa.ARRAY(kind))
+
+
+def _now() -> sa.TextClause:
+    return sa.text("clock_timestamp()")
+
+
+def add_message_tables(metadata: sa.MetaData) -> None:
+    """Adds the tables of kit.outbox, kit.relay and kit.consumer to a service's metadata."""
+    stamp = sa.DateTime(timezone=True)
+    sa.Table(
+        "outbox",
+        metadata,
+        sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("key", BYTEA, nullable=False),
+        sa.Column("payload", BYTEA, nullable=False),
+        sa.Column("created_at", stamp, nullable=False, server_default=_now()),
+    )
+    sa.Table(
+        "outbox_shard",
+        metadata,
+        sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
+        sa.Column("owner", UUID(as_uuid=True)),
+        sa.Column("epoch", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("leased_until", stamp),
+        sa.Column("cursor", sa.BigInteger, nullable=False, server_default="0"),
+    )
+    sa.Table(
+        "relay",
+        metadata,
+        sa.Column("owner", UUID(as_uuid=True), primary_key=True),
+        sa.Column("seen_at", stamp, nullable=False),
+    )
+    sa.Table(
+        "inbox",
+        metadata,
+        sa.Column("consumer", sa.Text, primary_key=True),
+        sa.Column("message_id", UUID(as_uuid=True), primary_key=True),
+        sa.Column("received_at", stamp, nullable=False, server_default=_now(), index=True),
+    )
+    sa.Table(
+        "inbox_seq",
+        metadata,
+        sa.Column("consumer", sa.Text, primary_key=True),
+        sa.Column("event_id", UUID(as_uuid=True), primary_key=True),
+        sa.Column("last_seq", sa.BigInteger, nullable=False),
+    )
+    sa.Table(
+        "dead_letter",
+        metadata,
+        sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+        sa.Column("consumer", sa.Text, nullable=False),
+        sa.Column("topic", sa.Text, nullable=False),
+        sa.Column("partition", sa.Integer, nullable=False),
+        sa.Column("offset", sa.BigInteger, nullable=False),
+        sa.Column("payload", BYTEA, nullable=False),
+        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("at", stamp, nullable=False, server_default=_now()),
+        sa.Column("replayed_at", stamp),
+        sa.UniqueConstraint("consumer", "topic", "partition", "offset"),
+    )

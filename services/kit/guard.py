@@ -1,0 +1,122 @@
+"""What every answer of every service passes: size limit, security headers, log and metrics.
+
+Invariant: a body over 64 KiB is refused before it is read; no answer leaves without the
+security headers; a path is logged and counted as its route's template, never with its token.
+"""
+
+import time
+from typing import Final
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.kit import problem
+from services.kit.errors import BodyTooLarge, EinlassError
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY: Final = 64 * 1024
+REQUESTS: Final = Counter("einlass_http_requests", "Answers.", ["method", "route", "status"])
+SECONDS: Final = Histogram(
+    "einlass_http_seconds", "Time to the answer's head.", ["method", "route"]
+)
+
+# No inline script and no inline style, nothing from elsewhere. JSON-LD is data, not script, and
+# is not touched by script-src (HTML, "prepare the script element").
+POLICY: Final = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    # The Origin header of our own forms is needed against cross-site requests, and a stricter
+    # policy would blank it; to other sites nothing is told.
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+
+
+class Guard:
+    """ASGI middleware; `secure` adds HSTS where the public address is https."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._headers = dict(HEADERS)
+        if secure:
+            self._headers["strict-transport-security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status, started = time.perf_counter(), 500, False
+        method: str = scope["method"]
+        headless = method == "HEAD"
+        if headless:
+            scope = {**scope, "method": "GET"}
+
+        async def guarded(message: Message) -> None:
+            nonlocal status, started
+            if message["type"] == "http.response.start":
+                status, started = message["status"], True
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+                SECONDS.labels(method, _route(scope)).observe(time.perf_counter() - began)
+            elif headless:
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            _refuse_declared(scope)
+            await self._app(scope, _limited(receive), guarded)
+        except Exception as error:
+            if not isinstance(error, EinlassError):
+                log.error("http.failed", route=_route(scope), exc_info=True)
+            if started:
+                raise
+            expected = error if isinstance(error, EinlassError) else EinlassError()
+            await problem.of_error(expected)(scope, receive, guarded)
+        finally:
+            REQUESTS.labels(method, _route(scope), status).inc()
+            if status >= 500:
+                log.warning("http.status", method=method, route=_route(scope), status=status)
+
+
+def _route(scope: Scope) -> str:
+    return getattr(scope.get("route"), "path", "other")
+
+
+def _refuse_declared(scope: Scope) -> None:
+    declared = Headers(scope=scope).get("content-length", "0")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise BodyTooLarge
+
+
+def _limited(receive: Receive) -> Receive:
+    """`receive` that refuses more than MAX_BODY bytes, also where no length was declared."""
+    taken = 0
+
+    async def limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY:
+            raise BodyTooLarge
+        return message
+
+    return limited

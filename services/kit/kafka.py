@@ -1,0 +1,111 @@
+"""Kafka: the settings in which aiokafka keeps what the design promises, and the topics.
+
+Invariant: a producer waits for all replicas and is idempotent; a consumer commits by itself
+only what its transaction has committed.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
+
+from services.contracts.topics import Topic
+
+log = structlog.get_logger(__name__)
+
+MAX_BATCH_BYTES: Final = 900_000
+SESSION_MS: Final = 30_000
+
+
+def producer(bootstrap: str) -> AIOKafkaProducer:
+    """A producer for whole batches; see kit.relay."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=MAX_BATCH_BYTES,
+        max_request_size=1_000_000,
+        request_timeout_ms=10_000,
+        retry_backoff_ms=50,
+        linger_ms=0,
+    )
+
+
+def consumer(bootstrap: str, group: str, instance_id: str | None) -> AIOKafkaConsumer:
+    """A consumer of `group`, not yet subscribed.
+
+    With `instance_id` the member is a static one (KIP-345): a restarted process gets its
+    partitions back without waiting for the dead one's session to run out.
+    """
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        group_instance_id=instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=SESSION_MS,
+        heartbeat_interval_ms=3_000,
+        rebalance_timeout_ms=60_000,
+        max_poll_interval_ms=300_000,
+        fetch_max_wait_ms=500,
+        fetch_min_bytes=1,
+        retry_backoff_ms=100,
+    )
+
+
+def partition_of(key: UUID, partitions: int) -> int:
+    """The partition of a key, as every Kafka client with the default partitioner has it."""
+    return int((murmur2(key.bytes) & 0x7FFFFFFF) % partitions)
+
+
+async def create_topics(bootstrap: str, topics: Sequence[Topic], replication: int) -> list[str]:
+    """Makes the topics that do not exist and returns their names. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        existing = set(await admin.list_topics())
+        missing = [t for t in topics if t.name not in existing]
+        if not missing:
+            return []
+        answer = await admin.create_topics(
+            [
+                NewTopic(
+                    name=topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=replication,
+                    topic_configs={
+                        "retention.ms": str(topic.retention_ms),
+                        "min.insync.replicas": str(max(1, replication - 1)),
+                    },
+                )
+                for topic in missing
+            ]
+        )
+        for _, code, *_rest in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error
+        return [t.name for t in missing]
+    finally:
+        await admin.close()
+
+
+async def start_patiently(client: AIOKafkaProducer | AIOKafkaConsumer, stop: asyncio.Event) -> bool:
+    """Starts a client, trying again while Kafka is away; False where `stop` came first."""
+    pause = 0.2
+    while not stop.is_set():
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            log.warning("kafka.away", error=type(error).__name__)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5)
+        else:
+            return True
+    return False

@@ -1,0 +1,113 @@
+"""Problem details (RFC 9457): every error of the JSON API has one form.
+
+Invariant: `code` is stable and documented; `detail` is a sentence; nothing of the request but
+pointers to its fields comes back.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from services.kit.errors import EinlassError, FieldError, Invalid, NotFound, NotJson
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemField(BaseModel):
+    """One bad field: `pointer` as RFC 6901 in a URI fragment, such as `#/email`."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[ProblemField] | None = None
+
+
+def of_error(error: EinlassError) -> Response:
+    """The answer that tells of `error`."""
+    body: dict[str, Any] = {
+        "type": f"urn:einlass:problem:{error.code}",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        **error.extra,
+    }
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, error.status, headers, media_type=MEDIA_TYPE)
+
+
+def of_validation(errors: Sequence[Any]) -> EinlassError:
+    """The failure that pydantic's errors mean. Raises nothing."""
+    if any(e["type"] == "json_invalid" for e in errors):
+        return NotJson()
+    if any(e["loc"][0] == "path" for e in errors):
+        return NotFound()
+    return Invalid(
+        [
+            FieldError(
+                pointer="#" + "".join(f"/{part}" for part in e["loc"][1:]),
+                code=e["type"],
+                detail=e["msg"],
+            )
+            for e in errors
+        ]
+    )
+
+
+def known(status: int) -> EinlassError:
+    """The failure that an HTTP status of the framework means."""
+    if status == 404:
+        return NotFound()
+    code = HTTPStatus(status).phrase.lower().replace(" ", "_")
+    kind: type[EinlassError] = type("HttpError", (EinlassError,), {"status": status, "code": code})
+    kind.__doc__ = f"{HTTPStatus(status).phrase}."
+    return kind()
+
+
+async def on_error(_: Request, error: Exception) -> Response:
+    """Handler of expected failures."""
+    assert isinstance(error, EinlassError)
+    return of_error(error)
+
+
+async def on_validation(_: Request, error: Exception) -> Response:
+    """Handler of bodies and parameters that do not fit."""
+    assert isinstance(error, RequestValidationError)
+    return of_error(of_validation(error.errors()))
+
+
+async def on_http(_: Request, error: Exception) -> Response:
+    """Handler of the framework's own errors, such as an unknown path or method."""
+    assert isinstance(error, HTTPException)
+    answer = of_error(known(error.status_code))
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def on_unexpected(_: Request, __: Exception) -> Response:
+    """Handler of what nobody foresaw; the log has the rest."""
+    return of_error(EinlassError())

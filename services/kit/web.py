@@ -1,0 +1,124 @@
+"""The web application that every service starts from.
+
+Invariant: errors of the JSON API are problem documents; whoever answers pages gives
+`error_page`, and gets every error of a path outside `/api/`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.kit import health, problem
+from services.kit.db import is_infrastructure
+from services.kit.errors import Busy, EinlassError
+from services.kit.guard import Guard
+
+log = structlog.get_logger(__name__)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+ErrorPage = Callable[[Request, EinlassError], Awaitable[Response]]
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": problem.Problem, "description": "A problem document (RFC 9457)."},
+    "5XX": {"model": problem.Problem, "description": "A problem document (RFC 9457)."},
+}
+
+
+def create_app(
+    title: str,
+    *,
+    version: str,
+    public_url: str,
+    needed: Mapping[str, health.Check],
+    helpful: Mapping[str, health.Check] | None = None,
+    lifespan: Lifespan | None = None,
+    error_page: ErrorPage | None = None,
+) -> FastAPI:
+    """An application with health, metrics, problem details and the guard.
+
+    `app.state.stopping` is an event that is set when the process begins to end, so that open
+    streams close.
+    """
+
+    @asynccontextmanager
+    async def whole(app: FastAPI) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+        else:
+            async with lifespan(app):
+                yield
+
+    app = FastAPI(
+        title=title,
+        version=version,
+        lifespan=whole,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        responses=PROBLEMS,
+        redirect_slashes=False,
+    )
+    app.state.stopping = asyncio.Event()
+    app.add_middleware(Guard, secure=public_url.startswith("https://"))
+    app.router.routes.extend(
+        health.routes(needed, helpful or {}, stopping=app.state.stopping.is_set)
+    )
+    app.add_exception_handler(EinlassError, _either(problem.on_error, error_page, _same))
+    app.add_exception_handler(
+        RequestValidationError, _either(problem.on_validation, error_page, _of_validation)
+    )
+    for kind in (DBAPIError, PoolTimeout, OSError):
+        app.add_exception_handler(kind, _either(_unavailable, error_page, _of_servers))
+    app.add_exception_handler(HTTPException, _either(problem.on_http, error_page, _of_http))
+    return app
+
+
+def _either(
+    api: Handler, page: ErrorPage | None, translate: Callable[[Exception], EinlassError]
+) -> Handler:
+    """`api` for the JSON API, `page` for the rest."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        if page is None or request.url.path.startswith("/api/"):
+            return await api(request, error)
+        return await page(request, translate(error))
+
+    return handle
+
+
+def _same(error: Exception) -> EinlassError:
+    assert isinstance(error, EinlassError)
+    return error
+
+
+def _of_validation(error: Exception) -> EinlassError:
+    assert isinstance(error, RequestValidationError)
+    return problem.of_validation(error.errors())
+
+
+def _of_servers(error: Exception) -> EinlassError:
+    """Busy where a server is away or in a rush. Raises `error` where it is our own fault."""
+    if not is_infrastructure(error):
+        raise error
+    log.warning("http.servers", error=type(error).__name__)
+    return Busy()
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return await problem.on_error(request, _of_servers(error))
+
+
+def _of_http(error: Exception) -> EinlassError:
+    assert isinstance(error, HTTPException)
+    return problem.known(error.status_code)

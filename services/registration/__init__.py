@@ -1,0 +1,1 @@
+"""Registration: events, seats and registrations. The only arbiter of a seat."""

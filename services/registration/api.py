@@ -1,0 +1,223 @@
+"""The JSON API of registration: for everybody, and for operators.
+
+Invariant: what the public gets holds no number of seats of an event; whether an id or a token
+was wrong is told in the same way.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Header, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from services.kit.errors import NotFound, Unauthorized
+from services.kit.operators import Operator, require
+from services.registration.board import Board, PublicEvent
+from services.registration.domain.errors import NothingOffered
+from services.registration.domain.form import SignUp
+from services.registration.messages import event_url
+from services.registration.programme import Programme
+from services.registration.schemas import (
+    EventIn,
+    EventOut,
+    EventPatch,
+    LightOut,
+    PublicEventOut,
+    SignedUpOut,
+    SignUpIn,
+    StandingOut,
+    public,
+)
+from services.registration.service import Service, Standing
+from services.registration.stream import lights
+
+router = APIRouter(prefix="/api/v1")
+_bearer = HTTPBearer(auto_error=False, description="The last part of `manage_url`.")
+
+
+def _service(request: Request) -> Service:
+    return request.app.state.service  # type: ignore[no-any-return]
+
+
+def _board(request: Request) -> Board:
+    return request.app.state.board  # type: ignore[no-any-return]
+
+
+def _programme(request: Request) -> Programme:
+    return request.app.state.programme  # type: ignore[no-any-return]
+
+
+def _manage_token(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> str:
+    if credentials is None:
+        raise Unauthorized
+    return credentials.credentials
+
+
+People = Annotated[Service, Depends(_service)]
+Shown = Annotated[Board, Depends(_board)]
+Events = Annotated[Programme, Depends(_programme)]
+ManageToken = Annotated[str, Depends(_manage_token)]
+Viewer = Annotated[Operator, Depends(require("viewer"))]
+Editor = Annotated[Operator, Depends(require("editor"))]
+
+
+def client_of(request: Request) -> str:
+    """The client's address, as the trusted gateway told it."""
+    return request.client.host if request.client else "unknown"
+
+
+def _public(request: Request, found: PublicEvent) -> PublicEventOut:
+    url = event_url(request.app.state.settings.public_url, found.event)
+    return public(found.event, found.light, found.state, url)
+
+
+@router.get("/events", tags=["events"])
+async def list_events(
+    request: Request,
+    board: Shown,
+    when: Annotated[Literal["upcoming", "past", "all"], Query()] = "upcoming",
+) -> list[PublicEventOut]:
+    """Public events by their first day."""
+    return [
+        _public(request, found)
+        for found in board.all()
+        if when == "all" or (found.state == "past") == (when == "past")
+    ]
+
+
+@router.get("/events/{slug}", tags=["events"])
+async def get_event(request: Request, board: Shown, slug: str) -> PublicEventOut:
+    """One public event."""
+    found = board.get(slug)
+    if found is None:
+        raise NotFound
+    return _public(request, found)
+
+
+@router.get(
+    "/availability",
+    tags=["events"],
+    response_model=list[LightOut],
+    responses={304: {"description": "Nothing has changed since the ETag given."}},
+)
+async def availability(
+    board: Shown, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """The lights of all events that are not over, at once."""
+    found = board.availability
+    headers = {"ETag": found.etag, "Cache-Control": "public, max-age=1"}
+    if if_none_match is not None and found.etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(found.body, media_type="application/json", headers=headers)
+
+
+@router.get("/availability/stream", tags=["events"], response_class=EventSourceResponse)
+async def availability_stream(request: Request, board: Shown) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events named `light`: all lights as they are, then each change."""
+    async for event in lights(board, request.app.state.stopping):
+        yield event
+
+
+@router.post("/events/{slug}/registrations", status_code=201, tags=["registrations"])
+async def sign_up(
+    request: Request,
+    service: People,
+    slug: str,
+    body: SignUpIn,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> SignedUpOut:
+    """Signs up. The same Idempotency-Key with the same body gets the same answer."""
+    sent = SignUp(
+        name=body.name,
+        email=body.email,
+        seats=body.seats,
+        answers=body.answers,
+        terms_accepted=body.terms_accepted,
+        locale=body.locale,
+    )
+    done = await service.sign_up(slug, sent, idempotency_key, client_of(request))
+    return SignedUpOut(
+        id=done.id,
+        status=done.status,
+        seats=done.seats,
+        position=done.position,
+        manage_url=done.manage_url,
+    )
+
+
+def _standing(found: Standing) -> StandingOut:
+    return StandingOut(
+        id=found.id,
+        status=found.status,
+        seats=found.seats,
+        position=found.position,
+        event=found.event.slug,
+        may_cancel=found.may_cancel,
+    )
+
+
+@router.get("/registrations/{registration_id}", tags=["registrations"])
+async def get_registration(
+    service: People, registration_id: UUID, token: ManageToken, response: Response
+) -> StandingOut:
+    """Where a registration stands."""
+    response.headers["Cache-Control"] = "no-store"
+    return _standing(await service.registration(registration_id, token))
+
+
+@router.post("/registrations/{registration_id}/cancellation", tags=["registrations"])
+async def cancel(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
+    """Cancels, or leaves the line; once cancelled, does nothing more."""
+    return _standing(await service.cancel(registration_id, token))
+
+
+@router.post("/registrations/{registration_id}/acceptance", tags=["registrations"])
+async def accept(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
+    """Accepts an offer. Places are given automatically, so there is none to accept."""
+    await service.registration(registration_id, token)
+    raise NothingOffered
+
+
+@router.get("/admin/events", tags=["operators"])
+async def admin_list(_: Viewer, programme: Events) -> list[EventOut]:
+    """All events with their counts, drafts too, the newest first."""
+    return list(await programme.all())
+
+
+@router.post("/admin/events", status_code=201, tags=["operators"])
+async def admin_create(_: Editor, programme: Events, body: EventIn) -> EventOut:
+    """A new event; published at once where `status` says so."""
+    return await programme.create(body)
+
+
+@router.get("/admin/events/{slug}", tags=["operators"])
+async def admin_get(_: Viewer, programme: Events, slug: str) -> EventOut:
+    """One event with its counts."""
+    return await programme.one(slug)
+
+
+@router.patch("/admin/events/{slug}", tags=["operators"])
+async def admin_change(_: Editor, programme: Events, slug: str, body: EventPatch) -> EventOut:
+    """Changes an event by a merge patch (RFC 7396): publish it with `{"status":"published"}`,
+    call it off with `{"status":"called_off","reason":"…"}`."""
+    patch: dict[str, Any] = dict(body.root)
+    reason = patch.pop("reason", None)
+    return await programme.change(slug, patch, reason)
+
+
+internal = APIRouter(prefix="/internal", include_in_schema=False)
+
+
+@internal.post("/introspection")
+async def introspect(request: Request, token: Annotated[str, Form()]) -> dict[str, Any]:
+    """OAuth 2.0 Token Introspection (RFC 7662) for the other services; not routed from
+    outside."""
+    operator = await request.app.state.introspection(token)
+    if operator is None:
+        return {"active": False}
+    return {"active": True, "username": operator.name, "scope": operator.role}

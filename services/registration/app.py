@@ -1,0 +1,61 @@
+"""The api process of registration: pages, JSON API, stream of lights."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services import __version__
+from services.kit import redis, web
+from services.registration import api, pages
+from services.registration.board import Board
+from services.registration.limits import Limits
+from services.registration.operators import LocalIntrospection
+from services.registration.programme import Programme
+from services.registration.service import Service
+from services.registration.settings import RegistrationSettings
+from services.registration.wiring import Parts
+
+
+def create_app(settings: RegistrationSettings) -> FastAPI:
+    """The application; connects when it starts."""
+    parts = Parts.make(settings, "api")
+    board = Board(parts.db, parts.lights, parts.clock)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts.relay_wake.start(listen=False)
+        await board.start()
+        yield
+        await board.stop()
+        await parts.relay_wake.stop()
+        await parts.lights.channel.stop()
+        await parts.db.close()
+
+    app = web.create_app(
+        "Einlass registration",
+        version=__version__,
+        public_url=settings.public_url,
+        needed={"postgres": parts.db.ping},
+        helpful={"redis": redis.ping(settings.redis_url)},
+        lifespan=lifespan,
+        error_page=pages.error_page,
+    )
+    app.state.settings = settings
+    app.state.clock = parts.clock
+    app.state.board = board
+    app.state.introspection = LocalIntrospection(parts.db)
+    app.state.service = Service(
+        db=parts.db,
+        limits=Limits(settings.redis_url, settings.rate_limits == "on"),
+        clock=parts.clock,
+        links=parts.links,
+        changes=parts.changes,
+    )
+    app.state.programme = Programme(
+        parts.db, parts.changes, parts.clock, settings.public_url, settings.zone
+    )
+    app.include_router(api.router)
+    app.include_router(api.internal)
+    app.include_router(pages.router)
+    return app

@@ -1,0 +1,111 @@
+"""What a person sends to sign up, and whether it can stand.
+
+Invariant: every bad field is named at once, by a JSON Pointer that the page and the API share.
+"""
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jsonschema
+from email_validator import EmailNotValidError, validate_email
+
+from services.contracts.envelope import Locale
+from services.kit.errors import FieldError
+from services.registration.domain.event import Event
+
+MAX_NAME: Final = 200
+# The version of the terms that a sign-up agrees to; texts in templates/terms/.
+TERMS_VERSION: Final = "2026-11"
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """A sign-up as it was sent; `answers` by the question's name."""
+
+    name: str
+    email: str
+    seats: int
+    answers: dict[str, Any]
+    terms_accepted: bool
+    locale: Locale
+
+    def digest(self) -> bytes:
+        """SHA-256 that tells two different sign-ups apart."""
+        said = [self.name, self.email, self.seats, self.answers, self.locale]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+
+
+def clean_name(name: str) -> str:
+    """The name in one line, without control characters, as Unicode NFC."""
+    composed = unicodedata.normalize("NFC", name)
+    printable = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in composed)
+    return " ".join(printable.split())
+
+
+def clean_email(email: str) -> str:
+    """The address, normalised. Raises EmailNotValidError."""
+    return validate_email(email.strip(), check_deliverability=False).normalized
+
+
+def email_key(email: str) -> str:
+    """The address as it is compared: one person writes it now so, now so."""
+    return email.casefold()
+
+
+def check(form: SignUp, event: Event) -> list[FieldError]:
+    """All that is wrong with the form; nothing, where it can stand."""
+    return list(_check(form, event))
+
+
+def _check(form: SignUp, event: Event) -> Iterator[FieldError]:
+    name = clean_name(form.name)
+    if not name:
+        yield FieldError("#/name", "missing", "Please give your name.")
+    elif len(name) > MAX_NAME:
+        yield FieldError("#/name", "too_long", "This name is too long.")
+    if not form.email.strip():
+        yield FieldError("#/email", "missing", "Please give your e-mail address.")
+    else:
+        try:
+            clean_email(form.email)
+        except EmailNotValidError:
+            yield FieldError(
+                "#/email",
+                "not_an_address",
+                "This is not a valid e-mail address. It looks like name@example.org.",
+            )
+    if not 1 <= form.seats <= event.max_party:
+        yield FieldError("#/seats", "out_of_range", "This number of places is not possible here.")
+    if not form.terms_accepted:
+        yield FieldError("#/terms_accepted", "missing", "Please agree to the terms.")
+    yield from _check_answers(form.answers, event.questions)
+
+
+def _check_answers(answers: dict[str, Any], questions: dict[str, Any]) -> Iterator[FieldError]:
+    required = [name for name, schema in questions.items() if schema.get("required") is True]
+    properties = {
+        name: {key: value for key, value in schema.items() if key != "required"}
+        for name, schema in questions.items()
+    }
+    validator = jsonschema.Draft202012Validator(
+        {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+        }
+    )
+    for error in validator.iter_errors(answers):
+        if error.validator == "required":
+            missing = [name for name in required if name not in answers]
+            for name in missing:
+                yield FieldError(f"#/answers/{name}", "missing", "Please answer this question.")
+        elif error.validator == "additionalProperties":
+            yield FieldError("#/answers", "unknown", "There is an answer without a question.")
+        else:
+            path = "/".join(str(part) for part in error.absolute_path)
+            yield FieldError(f"#/answers/{path}", "not_fitting", "This answer does not fit.")

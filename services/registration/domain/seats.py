@@ -1,0 +1,143 @@
+"""How seats are counted.
+
+Invariants:
+- `confirmed + held <= capacity`, always.
+- While somebody waits no seat is free: every one is taken or held for the line. So a freed seat
+  never goes to a passer-by before those who wait, and a party that did not fit into the last
+  free seats finds them put aside.
+- `held > 0` only while somebody waits or a message about it is on its way.
+The rules are the table "Seats" of docs/architecture.md.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from services.registration.domain.errors import CapacityTooLow
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """The counters of one event. `waiting` are seats asked for in line, `line` the entries
+    (a party is one entry), `seq` the last number given to a message of this event."""
+
+    capacity: int
+    confirmed: int = 0
+    held: int = 0
+    waiting: int = 0
+    line: int = 0
+    seq: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.confirmed, self.held, self.waiting, self.line) < 0:
+            raise AssertionError("a counter is below zero")
+        if self.confirmed + self.held > self.capacity:
+            raise AssertionError("more seats are taken or held than there are")
+
+    @property
+    def free(self) -> int:
+        """Seats that the next passer-by could have, if nobody waited."""
+        return self.capacity - self.confirmed - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The waiting list's settings. `limit`: seats that may wait at most, or no limit."""
+
+    enabled: bool = True
+    limit: int | None = None
+
+    def takes(self, seats: Seats, party: int) -> bool:
+        """Whether a party of this size may still join."""
+        return self.enabled and (self.limit is None or seats.waiting + party <= self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The party has its seats."""
+
+    seats: Seats
+
+
+@dataclass(frozen=True, slots=True)
+class Waitlisted:
+    """The party waits at `position`, from 1; `freed` seats, too few for it, are put aside."""
+
+    seats: Seats
+    position: int
+    freed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Booked up, and the line takes nobody; nothing changed."""
+
+    seats: Seats
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """The counters after it, and how many seats were put aside for the line (0: none)."""
+
+    seats: Seats
+    freed: int = 0
+
+
+def _hold_for_line(seats: Seats) -> Freed:
+    """Puts all free seats aside where somebody waits; `seq` counts the message."""
+    freed = seats.free if seats.waiting else 0
+    if freed == 0:
+        return Freed(seats)
+    return Freed(replace(seats, held=seats.held + freed, seq=seats.seq + 1), freed)
+
+
+def sign_up(seats: Seats, party: int, line: Line) -> Confirmed | Waitlisted | Refused:
+    """A sign-up for `party` seats: a place, a place in line, or neither."""
+    if seats.waiting == 0 and party <= seats.free:
+        return Confirmed(replace(seats, confirmed=seats.confirmed + party, seq=seats.seq + 1))
+    if not line.takes(seats, party) or party > seats.capacity:
+        return Refused(seats)
+    joined = replace(seats, waiting=seats.waiting + party, line=seats.line + 1, seq=seats.seq + 1)
+    held = _hold_for_line(joined)
+    return Waitlisted(held.seats, position=joined.line, freed=held.freed)
+
+
+def cancel(seats: Seats, party: int, was: Literal["confirmed", "waitlisted"]) -> Freed:
+    """A party gives its seats back, or leaves the line."""
+    if was == "waitlisted":
+        left = replace(seats, waiting=seats.waiting - party, line=seats.line - 1, seq=seats.seq + 1)
+        return Freed(left)
+    back = replace(seats, confirmed=seats.confirmed - party, seq=seats.seq + 1)
+    return _hold_for_line(back)
+
+
+def promote(seats: Seats, party: int, *, still_waits: bool) -> Freed:
+    """The waitlist wishes held seats for a party. Where it has left, they are freed again."""
+    if still_waits:
+        return Freed(
+            replace(
+                seats,
+                held=seats.held - party,
+                confirmed=seats.confirmed + party,
+                waiting=seats.waiting - party,
+                line=seats.line - 1,
+                seq=seats.seq + 1,
+            )
+        )
+    return Freed(replace(seats, seq=seats.seq + 1), party)
+
+
+def release(seats: Seats, released: int) -> Freed:
+    """The waitlist has nobody for held seats. Where somebody joined meanwhile, they are freed
+    again; else the public may have them."""
+    return _hold_for_line(replace(seats, held=seats.held - released))
+
+
+def resize(seats: Seats, capacity: int) -> Freed:
+    """Another capacity. What becomes free goes to the line first.
+
+    Raises CapacityTooLow with `must_go`, the seats that would have to be given back first.
+    """
+    taken = seats.confirmed + seats.held
+    if capacity < taken:
+        raise CapacityTooLow(must_go=taken - capacity)
+    return _hold_for_line(replace(seats, capacity=capacity))

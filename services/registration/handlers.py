@@ -1,0 +1,85 @@
+"""What registration does about the wishes of the waitlist (`waitlist.v1`).
+
+Invariant: a wish comes true only while its person still waits; held seats whose wish does not
+are freed again, so that no seat is lost and none is given twice.
+"""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts.waitlist import Promoted, WaitlistMessage
+from services.kit.clock import Clock
+from services.registration.changes import Changes
+from services.registration.domain import seats as rules
+from services.registration.domain.seats import Seats
+from services.registration.messages import Links, Speaker
+from services.registration.repository import registrations
+from services.registration.repository import seats as counters
+from services.registration.repository.registrations import Registration
+from services.registration.repository.seats import Locked
+
+
+@dataclass(slots=True)
+class _Round:
+    """One event's part of a batch."""
+
+    locked: Locked
+    seats: Seats
+    speaker: Speaker
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """Handles a batch of wishes in the transaction of the consumer."""
+
+    changes: Changes
+    links: Links
+    clock: Clock
+
+    async def __call__(self, conn: AsyncConnection, messages: Sequence[WaitlistMessage]) -> None:
+        """Raises LookupError for an event or a person that registration never knew."""
+        now = self.clock.now()
+        locked = await counters.lock_many(conn, sorted({m.event_id for m in messages}))
+        wished = [m.data.registration_id for m in messages if isinstance(m, Promoted)]
+        people = await registrations.by_ids(conn, wished)
+        rounds = {
+            event_id: _Round(found, found.seats, Speaker(event_id, found.seats.seq, now))
+            for event_id, found in locked.items()
+        }
+        moved_up: set[UUID] = set()
+        for message in messages:
+            part = rounds[message.event_id]
+            if isinstance(message, Promoted):
+                person = people[message.data.registration_id]
+                if self._promote(part, person, message.data.seats, moved_up):
+                    moved_up.add(person.id)
+            else:
+                freed = rules.release(part.seats, message.data.seats)
+                part.seats = freed.seats
+                part.speaker.freed(freed.freed)
+        await registrations.move(conn, list(moved_up), "confirmed", now, via="waitlist")
+        await self.changes.save(
+            conn, locked, {event_id: (r.seats, r.speaker) for event_id, r in rounds.items()}
+        )
+
+    def _promote(self, part: _Round, person: Registration, seats: int, moved_up: Set[UUID]) -> bool:
+        """Gives held seats to a person who still waits; whether it came true."""
+        waits = (
+            person.status == "waitlisted"
+            and person.id not in moved_up
+            and part.locked.event.status == "published"
+        )
+        freed = rules.promote(part.seats, seats, still_waits=waits)
+        part.seats = freed.seats
+        if waits:
+            moved = _moved(person)
+            part.speaker.confirmed(moved, "waitlist", self.links.person(moved))
+        part.speaker.freed(freed.freed)
+        return waits
+
+
+def _moved(person: Registration) -> Registration:
+    return replace(person, revision=person.revision + 1)

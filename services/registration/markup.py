@@ -1,0 +1,80 @@
+"""What organisers write, made safe for a page.
+
+Invariant: whatever stands in a description, no script, style, picture or frame of it reaches a
+reader, and no data can end the element that it is put into.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from markupsafe import Markup
+
+_TAGS: Final = frozenset(
+    [
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
+)
+_MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_CLEANER: Final = nh3.Cleaner(
+    tags=set(_TAGS),
+    attributes={"a": {"href", "title"}, "ol": {"start"}, "th": {"scope"}},
+    url_schemes={"http", "https", "mailto", "tel"},
+    link_rel="noopener noreferrer",
+)
+
+
+@lru_cache(maxsize=512)
+def html_of(text: str) -> Markup:
+    """Markdown (CommonMark with tables) as safe HTML. Its headings begin at the second level,
+    since the page's title is the first."""
+    tokens = [_deeper(token) for token in _MARKDOWN.parse(text)]
+    raw = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
+    # Clean in the sense of nh3: only the tags, attributes and addresses named above are left.
+    return Markup(_CLEANER.clean(raw))  # noqa: S704
+
+
+def script_json(data: Mapping[str, Any]) -> Markup:
+    """JSON for a `<script>` of a data type. `<`, `>` and `&` are written as escapes, so that
+    nothing in it can close the element (HTML, "restrictions for contents of script elements").
+    """
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704
+
+
+def _deeper(token: Token) -> Token:
+    if token.type in ("heading_open", "heading_close"):
+        token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
+    if token.type == "th_open":
+        token.attrSet("scope", "col")
+    return token

@@ -1,0 +1,92 @@
+"""The counters of an event, under their lock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.kit.db import array
+from services.registration.domain import light as lights
+from services.registration.domain.event import Event
+from services.registration.domain.light import Light
+from services.registration.domain.seats import Seats
+from services.registration.repository.events import to_event, to_seats
+
+# Taking this out oversells; tests/e2e/test_crowd.py shows it.
+LOCK: Final = "FOR UPDATE OF seats"
+
+_COLUMNS: Final = """
+    SELECT event.*, seats.capacity, seats.confirmed, seats.held, seats.waiting, seats.line,
+           seats.seq, seats.light
+    FROM seats JOIN event ON event.id = seats.event_id
+"""
+_SAVE = sa.text(
+    """
+    UPDATE seats SET confirmed = s.confirmed, held = s.held, waiting = s.waiting, line = s.line,
+        seq = s.seq, capacity = s.capacity, light = s.light,
+        light_at = CASE WHEN seats.light IS DISTINCT FROM s.light
+                        THEN clock_timestamp() ELSE seats.light_at END
+    FROM unnest(:ids, :capacities, :confirmeds, :helds, :waitings, :lines, :seqs, :lights)
+        AS s (event_id, capacity, confirmed, held, waiting, line, seq, light)
+    WHERE seats.event_id = s.event_id
+    RETURNING seats.event_id, seats.light_at
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An event whose counters are ours until the transaction ends."""
+
+    event: Event
+    seats: Seats
+    light: Light | None
+
+    def after(self, seats: Seats) -> "Locked":
+        """The same with other counters and the light that they mean."""
+        shown = lights.show(seats, self.event.line, self.event.few_left, self.light)
+        return replace(self, seats=seats, light=shown)
+
+
+async def lock_by_slug(conn: AsyncConnection, slug: str) -> Locked | None:
+    """Locks the event with this slug. Raises OperationalError after the lock timeout."""
+    rows = await conn.execute(
+        sa.text(f"{_COLUMNS} WHERE event.slug = :slug {LOCK}"), {"slug": slug}
+    )
+    row = rows.one_or_none()
+    return Locked(to_event(row), to_seats(row), row.light) if row else None
+
+
+async def lock_many(conn: AsyncConnection, event_ids: Sequence[UUID]) -> dict[UUID, Locked]:
+    """Locks events in the order of their ids."""
+    rows = await conn.execute(
+        sa.text(
+            f"{_COLUMNS} WHERE seats.event_id = ANY(:ids) ORDER BY seats.event_id {LOCK}"
+        ).bindparams(array("ids", list(event_ids), PgUUID(as_uuid=True)))
+    )
+    return {row.id: Locked(to_event(row), to_seats(row), row.light) for row in rows}
+
+
+async def save_many(conn: AsyncConnection, changed: Mapping[UUID, Locked]) -> dict[UUID, datetime]:
+    """Writes counters and lights of locked events; returns since when each light is lit."""
+    if not changed:
+        return {}
+    found = [locked.seats for locked in changed.values()]
+    rows = await conn.execute(
+        _SAVE.bindparams(
+            array("ids", list(changed), PgUUID(as_uuid=True)),
+            array("capacities", [s.capacity for s in found], sa.Integer),
+            array("confirmeds", [s.confirmed for s in found], sa.Integer),
+            array("helds", [s.held for s in found], sa.Integer),
+            array("waitings", [s.waiting for s in found], sa.Integer),
+            array("lines", [s.line for s in found], sa.Integer),
+            array("seqs", [s.seq for s in found], sa.BigInteger),
+            array("lights", [locked.light for locked in changed.values()], sa.Text),
+        )
+    )
+    return {row.event_id: row.light_at for row in rows}

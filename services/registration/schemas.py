@@ -1,0 +1,319 @@
+"""The JSON API's documents. Public ones hold no number of seats of an event."""
+
+import re
+from datetime import date, time
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+import jsonschema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
+
+from services.contracts.envelope import Locale
+from services.registration.domain.event import Day, Event, Status
+from services.registration.domain.light import FewLeft, Light, State
+from services.registration.domain.seats import Line, Seats
+
+OneLine = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Slug = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Strict(BaseModel):
+    """Unknown members are refused, so that a mistyped one is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SignUpIn(Strict):
+    """A sign-up. `locale` is the language of the mails."""
+
+    name: str = Field(max_length=1000)
+    email: str = Field(max_length=1000)
+    seats: int = Field(default=1, ge=1, le=1000)
+    answers: dict[str, Any] = Field(default_factory=dict)
+    terms_accepted: bool = False
+    locale: Locale = "de"
+
+
+class SignedUpOut(BaseModel):
+    """The answer to a sign-up. `position` in line, from 1, only where one waits; whoever has
+    `manage_url` may act for the person."""
+
+    id: UUID
+    status: Literal["confirmed", "waitlisted"]
+    seats: int
+    position: int | None = None
+    manage_url: str
+
+
+class StandingOut(BaseModel):
+    """Where a registration stands."""
+
+    id: UUID
+    status: Literal["confirmed", "waitlisted", "cancelled"]
+    seats: int
+    position: int | None = None
+    event: str = Field(description="slug of the event")
+    may_cancel: bool
+
+
+class DayDoc(Strict):
+    """A day; times are wall-clock times in the event's time zone, such as `18:00`."""
+
+    date: date
+    starts_at: time | None = None
+    ends_at: time | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.ends_at is not None and self.starts_at is None:
+            raise ValueError("ends_at needs starts_at")
+        if self.starts_at and self.ends_at and self.ends_at <= self.starts_at:
+            raise ValueError("ends_at comes after starts_at")
+        if any(t is not None and t.tzinfo is not None for t in (self.starts_at, self.ends_at)):
+            raise ValueError("times have no time zone")
+        return self
+
+
+class FewLeftDoc(Strict):
+    """From when on the light is yellow: so many free seats, or such a share of the capacity."""
+
+    seats: Count | None = None
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.seats is None) == (self.share is None):
+            raise ValueError("either seats or share")
+        return self
+
+
+class WindowDoc(Strict):
+    """Sign-up is open from `opens_at` (at once) until `closes_at` (the first day's begin);
+    people may cancel until `cancel_until` (the first day's begin)."""
+
+    opens_at: AwareDatetime | None = None
+    closes_at: AwareDatetime | None = None
+    cancel_until: AwareDatetime | None = None
+
+
+class WaitlistDoc(Strict):
+    """The waiting list. `limit`: seats that may wait at most. Places are given automatically,
+    strictly first come, first served."""
+
+    enabled: bool = True
+    limit: Count | None = None
+    promotion: Literal["automatic"] = "automatic"
+    policy: Literal["strict"] = "strict"
+
+
+class PublicEventOut(BaseModel):
+    """An event as the public sees it: its light, and no number of seats."""
+
+    slug: str
+    title: str
+    summary: str
+    description: str
+    days: list[DayDoc]
+    timezone: str
+    place: str | None
+    contact: str | None
+    max_party: int
+    registration: WindowDoc
+    questions: dict[str, Any]
+    light: Light | None
+    state: State
+    url: str
+
+
+class LightOut(BaseModel):
+    """One light."""
+
+    slug: str
+    light: Light | None
+    state: State
+
+
+class EventIn(Strict):
+    """An event as an operator writes it. `description` is Markdown (CommonMark). `questions`:
+    JSON Schema properties with a `title` each, and `required: true` where they must be
+    answered."""
+
+    slug: Slug
+    title: OneLine
+    summary: Annotated[str, Field(max_length=1000)] = ""
+    description: Annotated[str, Field(max_length=50_000)] = ""
+    days: Annotated[list[DayDoc], Field(min_length=1, max_length=60)]
+    timezone: str | None = None
+    place: OneLine | None = None
+    contact: OneLine | None = None
+    capacity: Count
+    few_left: FewLeftDoc = FewLeftDoc(share=0.1)
+    max_party: Annotated[int, Field(ge=1, le=100)] = 1
+    registration: WindowDoc = WindowDoc()
+    waitlist: WaitlistDoc = WaitlistDoc()
+    questions: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    status: Status = "draft"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError("unknown time zone")
+        return value
+
+    @field_validator("days")
+    @classmethod
+    def _sorted(cls, value: list[DayDoc]) -> list[DayDoc]:
+        return sorted(value, key=lambda d: (d.date, d.starts_at or time.min))
+
+    @field_validator("questions")
+    @classmethod
+    def _schemas(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, schema in value.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+                raise ValueError("a question's name is small letters, digits and _")
+            if schema.get("type") not in ("string", "boolean", "integer"):
+                raise ValueError("a question is of type string, boolean or integer")
+            if not schema.get("title"):
+                raise ValueError("a question has a title")
+            try:
+                jsonschema.Draft202012Validator.check_schema(
+                    {k: v for k, v in schema.items() if k != "required"}
+                )
+            except jsonschema.SchemaError as error:
+                raise ValueError("not a JSON Schema") from error
+        return value
+
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        opens, closes = self.registration.opens_at, self.registration.closes_at
+        if opens and closes and closes <= opens:
+            raise ValueError("closes_at comes after opens_at")
+        if self.max_party > self.capacity:
+            raise ValueError("max_party is larger than the capacity")
+        return self
+
+    def event(self, event_id: UUID, zone: ZoneInfo, version: int = 1) -> Event:
+        """The event of the domain; `zone` where the document names none."""
+        return Event(
+            id=event_id,
+            slug=self.slug,
+            title=self.title,
+            days=tuple(Day(d.date, d.starts_at, d.ends_at) for d in self.days),
+            timezone=self.timezone or zone.key,
+            few_left=FewLeft(self.few_left.seats, self.few_left.share),
+            summary=self.summary,
+            description=self.description,
+            place=self.place,
+            contact=self.contact,
+            max_party=self.max_party,
+            opens_at=self.registration.opens_at,
+            closes_at=self.registration.closes_at,
+            cancel_until=self.registration.cancel_until,
+            line=Line(self.waitlist.enabled, self.waitlist.limit),
+            questions=self.questions,
+            status=self.status,
+            version=version,
+        )
+
+
+class EventPatch(RootModel[dict[str, Any]]):
+    """Some members of an event, as a merge patch (RFC 7396); `reason` goes with
+    `"status": "called_off"` and is told to those who signed up."""
+
+    @model_validator(mode="after")
+    def _reason(self) -> Self:
+        reason = self.root.get("reason")
+        if reason is not None and (not isinstance(reason, str) or len(reason) > 1000):
+            raise ValueError("reason is a text of up to 1000 characters")
+        return self
+
+
+class CountsOut(BaseModel):
+    """Seats; `waiting` are seats asked for in line."""
+
+    capacity: int
+    confirmed: int
+    held: int
+    waiting: int
+
+
+class EventOut(EventIn):
+    """An event with its counts, for operators."""
+
+    id: UUID
+    version: int
+    light: Light | None
+    counts: CountsOut
+
+
+def days_of(event: Event) -> list[DayDoc]:
+    """The event's days as a document."""
+    return [DayDoc(date=d.date, starts_at=d.starts_at, ends_at=d.ends_at) for d in event.days]
+
+
+def window_of(event: Event) -> WindowDoc:
+    """The event's window as it was set."""
+    return WindowDoc(
+        opens_at=event.opens_at, closes_at=event.closes_at, cancel_until=event.cancel_until
+    )
+
+
+def public(event: Event, light: Light | None, state: State, url: str) -> PublicEventOut:
+    """The event as the public sees it."""
+    return PublicEventOut(
+        slug=event.slug,
+        title=event.title,
+        summary=event.summary,
+        description=event.description,
+        days=days_of(event),
+        timezone=event.timezone,
+        place=event.place,
+        contact=event.contact,
+        max_party=event.max_party,
+        registration=window_of(event),
+        questions=event.questions,
+        light=light,
+        state=state,
+        url=url,
+    )
+
+
+def for_operators(event: Event, seats: Seats, light: Light | None) -> EventOut:
+    """The event as operators see it."""
+    return EventOut(
+        id=event.id,
+        slug=event.slug,
+        title=event.title,
+        summary=event.summary,
+        description=event.description,
+        days=days_of(event),
+        timezone=event.timezone,
+        place=event.place,
+        contact=event.contact,
+        capacity=seats.capacity,
+        few_left=FewLeftDoc(seats=event.few_left.seats, share=event.few_left.share),
+        max_party=event.max_party,
+        registration=window_of(event),
+        waitlist=WaitlistDoc(enabled=event.line.enabled, limit=event.line.limit),
+        questions=event.questions,
+        status=event.status,
+        version=event.version,
+        light=light,
+        counts=CountsOut(
+            capacity=seats.capacity,
+            confirmed=seats.confirmed,
+            held=seats.held,
+            waiting=seats.waiting,
+        ),
+    )
