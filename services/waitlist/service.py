@@ -1,0 +1,194 @@
+"""The rules of the waitlist: what registration told goes in, wishes and ledger come out.
+
+Invariant: of one event, the line, its entries, its ledger and the outbox change in one
+transaction under the line's lock, and the outbox's `seq` is taken under that same lock.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts import topics
+from services.contracts.waitlist import (
+    Promoted,
+    PromotedData,
+    SeatsReleased,
+    SeatsReleasedData,
+    WaitlistMessage,
+)
+from services.kit import outbox
+from services.kit.db import after_commit
+from services.kit.ids import uuid7
+from services.waitlist import repository
+from services.waitlist.domain.errors import UnknownLine
+from services.waitlist.domain.facts import Fact
+from services.waitlist.domain.line import (
+    Decision,
+    Entry,
+    Line,
+    Promote,
+    Release,
+    Wish,
+    decide,
+    heads_needed,
+    mentioned,
+)
+from services.waitlist.repository import LedgerRow, Stored
+
+log = structlog.get_logger(__name__)
+
+PROMOTIONS = Counter("einlass_waitlist_promotions", "Parties promoted.")
+RELEASED = Counter("einlass_waitlist_released_seats", "Seats given back to the public.")
+STRAYS = Counter("einlass_waitlist_stray_facts", "Facts that changed nothing.", ["fact"])
+
+
+async def take(conn: AsyncConnection, facts: Mapping[UUID, Sequence[Fact]], now: datetime) -> None:
+    """Draws the conclusions from `facts`, by event and in order.
+
+    Reads of each line no more than these facts can move.
+    """
+    if not facts:
+        return
+    lines = await repository.lock_lines(conn, facts.keys())
+    heads = {event_id: heads_needed(lines[event_id].line, facts[event_id]) for event_id in facts}
+    known = await repository.entries(
+        conn,
+        {party for told in facts.values() for party in mentioned(told)},
+        {event_id: count for event_id, count in heads.items() if count},
+    )
+    decisions = {
+        event_id: decide(lines[event_id].line, known.get(event_id, ()), told, now)
+        for event_id, told in facts.items()
+    }
+    await _save(conn, lines, decisions)
+    await outbox.add(conn, topics.WAITLIST, list(_messages(lines, decisions, now)))
+    after_commit(conn, lambda: _observe(decisions))
+
+
+async def _save(
+    conn: AsyncConnection, lines: Mapping[UUID, Stored], decisions: Mapping[UUID, Decision]
+) -> None:
+    await repository.save_lines(
+        conn,
+        [
+            Stored(decision.line, lines[event_id].seq + len(decision.wishes))
+            for event_id, decision in decisions.items()
+        ],
+    )
+    await repository.save_entries(
+        conn, ((event_id, entry) for event_id, d in decisions.items() for entry in d.entries)
+    )
+    await repository.add_records(
+        conn, ((event_id, record) for event_id, d in decisions.items() for record in d.records)
+    )
+
+
+def _messages(
+    lines: Mapping[UUID, Stored], decisions: Mapping[UUID, Decision], now: datetime
+) -> Iterator[WaitlistMessage]:
+    for event_id, decision in decisions.items():
+        for seq, wish in enumerate(decision.wishes, lines[event_id].seq + 1):
+            yield _message(event_id, seq, wish, now)
+
+
+def _message(event_id: UUID, seq: int, wish: Wish, now: datetime) -> WaitlistMessage:
+    match wish:
+        case Promote():
+            return Promoted(
+                id=uuid7(),
+                event_id=event_id,
+                seq=seq,
+                occurred_at=now,
+                data=PromotedData(registration_id=wish.registration_id, seats=wish.seats),
+            )
+        case Release():
+            return SeatsReleased(
+                id=uuid7(),
+                event_id=event_id,
+                seq=seq,
+                occurred_at=now,
+                data=SeatsReleasedData(seats=wish.seats),
+            )
+        case _:
+            assert_never(wish)
+
+
+def _observe(decisions: Mapping[UUID, Decision]) -> None:
+    for event_id, decision in decisions.items():
+        for wish in decision.wishes:
+            match wish:
+                case Promote():
+                    PROMOTIONS.inc()
+                case Release():
+                    RELEASED.inc(wish.seats)
+                case _:
+                    assert_never(wish)
+        for fact in decision.stray:
+            name = type(fact).__name__.lower()
+            STRAYS.labels(name).inc()
+            log.warning("waitlist.stray_fact", event_id=str(event_id), fact=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry that waits and its place in line, from 1."""
+
+    place: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class LinePage:
+    """Part of a line from its head. `next_after` asks for the next part; None at the end."""
+
+    line: Line
+    places: tuple[Place, ...]
+    next_after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """Part of a ledger, newest first. `next_before` asks for the next part; None at the end."""
+
+    rows: tuple[LedgerRow, ...]
+    next_before: int | None
+
+
+async def line_page(conn: AsyncConnection, slug: str, after: int, limit: int) -> LinePage:
+    """The `limit` entries behind the seq `after`. Raises UnknownLine."""
+    line = await _line_of(conn, slug)
+    before, found = await repository.waiting_after(conn, line.event_id, after, limit + 1)
+    places = _places(before, found[:limit])
+    return LinePage(line, places, places[-1].entry.seq if len(found) > limit else None)
+
+
+async def ledger_page(
+    conn: AsyncConnection,
+    slug: str,
+    registration_id: UUID | None,
+    before: int | None,
+    limit: int,
+) -> LedgerPage:
+    """The `limit` newest rows below the id `before`, of one registration where it is given.
+    Raises UnknownLine."""
+    line = await _line_of(conn, slug)
+    found = await repository.records_before(conn, line.event_id, registration_id, before, limit + 1)
+    rows = tuple(found[:limit])
+    return LedgerPage(rows, rows[-1].id if len(found) > limit else None)
+
+
+async def _line_of(conn: AsyncConnection, slug: str) -> Line:
+    line = await repository.line_of(conn, slug)
+    if line is None:
+        raise UnknownLine
+    return line
+
+
+def _places(before: int, entries: Iterable[Entry]) -> tuple[Place, ...]:
+    return tuple(Place(number, entry) for number, entry in enumerate(entries, before + 1))

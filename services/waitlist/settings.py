@@ -1,0 +1,12 @@
+"""Settings of the waitlist's processes."""
+
+from pydantic import Field
+
+from services.kit.settings import Settings
+
+
+class WaitlistSettings(Settings):
+    """`database_url`: `postgresql://user:password@host:port/database`, from
+    `EINLASS_WAITLIST_DATABASE_URL`."""
+
+    database_url: str = Field(validation_alias="EINLASS_WAITLIST_DATABASE_URL", repr=False)
