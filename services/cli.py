@@ -3,6 +3,7 @@
     einlass <service> api|worker     a process of a service
     einlass migrate                  databases and topics to the newest version
     einlass operator …               who may operate
+    einlass contracts                OpenAPI, AsyncAPI and JSON Schema from the code
     einlass dead-letters …           messages that could not be handled
 """
 
@@ -87,6 +88,15 @@ def migrate(
         typer.echo(f"{service}: database is up to date")
     made = asyncio.run(create_topics(Settings().kafka_bootstrap, topics.ALL, replication))
     typer.echo(f"topics made: {', '.join(made) or 'none, all exist'}")
+
+
+@main.command()
+def contracts(
+    check: Annotated[bool, typer.Option("--check", help="Compare only; 1 on a drift.")] = False,
+) -> None:
+    """Writes OpenAPI, AsyncAPI and JSON Schema anew from the code."""
+    command = importlib.import_module("services.documents.command")
+    raise typer.Exit(command.run(check))
 
 
 def _operators() -> tuple[Any, Database]:

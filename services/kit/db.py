@@ -26,6 +26,7 @@ NAMING: Final = {
 }
 SHARDS: Final = 16
 _AFTER: Final = "einlass.after_commit"
+OUTBOX: Final = "einlass.outbox"
 
 
 def async_url(url: str) -> str:
@@ -39,7 +40,8 @@ def async_url(url: str) -> str:
 class Database:
     """A pool of connections and the boundary of transactions.
 
-    `on_commit` is called after each committed transaction; it must not block.
+    `on_outbox` is called after each commit that put something into the outbox; it must not
+    block.
     """
 
     def __init__(self, url: str, *, name: str, pool: int = 10) -> None:
@@ -59,7 +61,7 @@ class Database:
                 },
             },
         )
-        self.on_commit: list[Callable[[], None]] = []
+        self.on_outbox: list[Callable[[], None]] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -67,8 +69,10 @@ class Database:
         async with self.engine.begin() as conn:
             after: list[Callable[[], None]] = []
             conn.info[_AFTER] = after
+            conn.info[OUTBOX] = False
             yield conn
-        for callback in (*self.on_commit, *after):
+            spoke = conn.info[OUTBOX]
+        for callback in (*(self.on_outbox if spoke else ()), *after):
             callback()
 
     @asynccontextmanager

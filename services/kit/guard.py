@@ -83,7 +83,7 @@ class Guard:
 
         try:
             _refuse_declared(scope)
-            await self._app(scope, _limited(receive), guarded)
+            await self._app(scope, _limited(scope, receive), guarded)
         except Exception as error:
             if not isinstance(error, EinlassError):
                 log.error("http.failed", route=_route(scope), exc_info=True)
@@ -107,7 +107,7 @@ def _refuse_declared(scope: Scope) -> None:
         raise BodyTooLarge
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(scope: Scope, receive: Receive) -> Receive:
     """`receive` that refuses more than MAX_BODY bytes, also where no length was declared."""
     taken = 0
 
@@ -116,6 +116,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY:
+            scope[problem.TOO_LARGE] = True
             raise BodyTooLarge
         return message
 

@@ -16,10 +16,11 @@ How days become VEVENTs:
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Event, vCalAddress
+from icalendar import Calendar, Event, Timezone, vCalAddress
 
 from services.kit.dates import DayLike
 
@@ -200,6 +201,13 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+@lru_cache(maxsize=64)
+def _timezone(key: str, first_year: int, last_year: int) -> Timezone:
+    return Timezone.from_tzid(
+        key, first_date=date(first_year, 1, 1), last_date=date(last_year, 12, 31)
+    )
+
+
 def _bytes(calendar: Calendar, entry: Entry, found: Sequence[_Block]) -> bytes:
     """The object as octets, lines folded at 75 and ended by CRLF, with its VTIMEZONE.
 
@@ -209,5 +217,5 @@ def _bytes(calendar: Calendar, entry: Entry, found: Sequence[_Block]) -> bytes:
     if any(block.starts_at is not None for block in found):
         first = min(block.first for block in found)
         last = max(block.first + block.count * _ONE_DAY for block in found)
-        calendar.add_missing_timezones(date(first.year - 1, 1, 1), date(last.year + 1, 12, 31))
+        calendar.subcomponents.insert(0, _timezone(entry.zone.key, first.year - 1, last.year + 1))
     return bytes(calendar.to_ical())

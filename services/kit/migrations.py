@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from services.kit.db import async_url
 
-
 # The tables of kit.outbox, kit.relay and kit.consumer as every service's first version has them.
 MESSAGE_TABLES_1: Final = (
     """
@@ -26,7 +25,8 @@ MESSAGE_TABLES_1: Final = (
         at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
         replayed_at TIMESTAMP WITH TIME ZONE,
         CONSTRAINT pk_dead_letter PRIMARY KEY (id),
-        CONSTRAINT uq_dead_letter_consumer_topic_partition_offset UNIQUE (consumer, topic, partition, "offset")
+        CONSTRAINT uq_dead_letter_consumer_topic_partition_offset
+            UNIQUE (consumer, topic, partition, "offset")
     )
     """,
     """

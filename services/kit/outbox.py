@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Message
 from services.contracts.topics import Topic
-from services.kit.db import SHARDS, array
+from services.kit.db import OUTBOX, SHARDS, array
 
 _INSERT = sa.text(
     """
@@ -41,6 +41,7 @@ async def add(conn: AsyncConnection, topic: Topic, messages: Sequence[Message]) 
     """Says `messages`, in this order, if and when the transaction of `conn` commits."""
     if not messages:
         return
+    conn.info[OUTBOX] = True
     await conn.execute(
         _INSERT.bindparams(
             array("shards", [shard_of(m.event_id) for m in messages], sa.SmallInteger),

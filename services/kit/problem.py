@@ -8,18 +8,15 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-import structlog
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from services.kit.errors import EinlassError, FieldError, Invalid, NotFound, NotJson
-
-log = structlog.get_logger(__name__)
+from services.kit.errors import BodyTooLarge, EinlassError, FieldError, Invalid, NotFound, NotJson
 
 MEDIA_TYPE = "application/problem+json"
+TOO_LARGE = "einlass.too_large"
 
 
 class ProblemField(BaseModel):
@@ -61,7 +58,7 @@ def of_error(error: EinlassError) -> Response:
 
 def of_validation(errors: Sequence[Any]) -> EinlassError:
     """The failure that pydantic's errors mean. Raises nothing."""
-    if any(e["type"] == "json_invalid" for e in errors):
+    if any(e["type"] == "json_invalid" or tuple(e["loc"]) == ("body",) for e in errors):
         return NotJson()
     if any(e["loc"][0] == "path" for e in errors):
         return NotFound()
@@ -87,27 +84,7 @@ def known(status: int) -> EinlassError:
     return kind()
 
 
-async def on_error(_: Request, error: Exception) -> Response:
-    """Handler of expected failures."""
-    assert isinstance(error, EinlassError)
-    return of_error(error)
-
-
-async def on_validation(_: Request, error: Exception) -> Response:
-    """Handler of bodies and parameters that do not fit."""
-    assert isinstance(error, RequestValidationError)
-    return of_error(of_validation(error.errors()))
-
-
-async def on_http(_: Request, error: Exception) -> Response:
-    """Handler of the framework's own errors, such as an unknown path or method."""
-    assert isinstance(error, HTTPException)
-    answer = of_error(known(error.status_code))
-    for name, value in (error.headers or {}).items():
-        answer.headers[name] = value
-    return answer
-
-
-async def on_unexpected(_: Request, __: Exception) -> Response:
-    """Handler of what nobody foresaw; the log has the rest."""
-    return of_error(EinlassError())
+def of_http(request: Request, error: HTTPException) -> EinlassError:
+    """The failure that the framework's error means. It calls a body that the guard cut off a
+    bad request; the guard left a note."""
+    return BodyTooLarge() if request.scope.get(TOO_LARGE) else known(error.status_code)

@@ -27,7 +27,6 @@ log = structlog.get_logger(__name__)
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 ErrorPage = Callable[[Request, EinlassError], Awaitable[Response]]
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": problem.Problem, "description": "A problem document (RFC 9457)."},
@@ -74,51 +73,43 @@ def create_app(
     app.router.routes.extend(
         health.routes(needed, helpful or {}, stopping=app.state.stopping.is_set)
     )
-    app.add_exception_handler(EinlassError, _either(problem.on_error, error_page, _same))
-    app.add_exception_handler(
-        RequestValidationError, _either(problem.on_validation, error_page, _of_validation)
-    )
-    for kind in (DBAPIError, PoolTimeout, OSError):
-        app.add_exception_handler(kind, _either(_unavailable, error_page, _of_servers))
-    app.add_exception_handler(HTTPException, _either(problem.on_http, error_page, _of_http))
+    for kind in (
+        EinlassError,
+        RequestValidationError,
+        HTTPException,
+        DBAPIError,
+        PoolTimeout,
+        OSError,
+    ):
+        app.add_exception_handler(kind, _teller(error_page))
     return app
 
 
-def _either(
-    api: Handler, page: ErrorPage | None, translate: Callable[[Exception], EinlassError]
-) -> Handler:
-    """`api` for the JSON API, `page` for the rest."""
+def _teller(page: ErrorPage | None) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The handler of every failure: a problem document for the JSON API, `page` for the rest."""
 
-    async def handle(request: Request, error: Exception) -> Response:
+    async def tell(request: Request, error: Exception) -> Response:
+        failure = _failure(request, error)
         if page is None or request.url.path.startswith("/api/"):
-            return await api(request, error)
-        return await page(request, translate(error))
+            answer = problem.of_error(failure)
+        else:
+            answer = await page(request, failure)
+        if isinstance(error, HTTPException):
+            answer.headers.update(error.headers or {})
+        return answer
 
-    return handle
-
-
-def _same(error: Exception) -> EinlassError:
-    assert isinstance(error, EinlassError)
-    return error
-
-
-def _of_validation(error: Exception) -> EinlassError:
-    assert isinstance(error, RequestValidationError)
-    return problem.of_validation(error.errors())
+    return tell
 
 
-def _of_servers(error: Exception) -> EinlassError:
-    """Busy where a server is away or in a rush. Raises `error` where it is our own fault."""
-    if not is_infrastructure(error):
-        raise error
-    log.warning("http.servers", error=type(error).__name__)
-    return Busy()
-
-
-async def _unavailable(request: Request, error: Exception) -> Response:
-    return await problem.on_error(request, _of_servers(error))
-
-
-def _of_http(error: Exception) -> EinlassError:
-    assert isinstance(error, HTTPException)
-    return problem.known(error.status_code)
+def _failure(request: Request, error: Exception) -> EinlassError:
+    """The expected failure that `error` means. Raises `error` where nobody expected it."""
+    if isinstance(error, EinlassError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return problem.of_validation(error.errors())
+    if isinstance(error, HTTPException):
+        return problem.of_http(request, error)
+    if is_infrastructure(error):
+        log.warning("http.servers", error=type(error).__name__)
+        return Busy()
+    raise error

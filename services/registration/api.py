@@ -123,7 +123,12 @@ async def availability_stream(request: Request, board: Shown) -> AsyncIterator[S
         yield event
 
 
-@router.post("/events/{slug}/registrations", status_code=201, tags=["registrations"])
+@router.post(
+    "/events/{slug}/registrations",
+    status_code=201,
+    tags=["registrations"],
+    response_model_exclude_none=True,
+)
 async def sign_up(
     request: Request,
     service: People,
@@ -161,7 +166,9 @@ def _standing(found: Standing) -> StandingOut:
     )
 
 
-@router.get("/registrations/{registration_id}", tags=["registrations"])
+@router.get(
+    "/registrations/{registration_id}", tags=["registrations"], response_model_exclude_none=True
+)
 async def get_registration(
     service: People, registration_id: UUID, token: ManageToken, response: Response
 ) -> StandingOut:
@@ -170,13 +177,21 @@ async def get_registration(
     return _standing(await service.registration(registration_id, token))
 
 
-@router.post("/registrations/{registration_id}/cancellation", tags=["registrations"])
+@router.post(
+    "/registrations/{registration_id}/cancellation",
+    tags=["registrations"],
+    response_model_exclude_none=True,
+)
 async def cancel(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
     """Cancels, or leaves the line; once cancelled, does nothing more."""
     return _standing(await service.cancel(registration_id, token))
 
 
-@router.post("/registrations/{registration_id}/acceptance", tags=["registrations"])
+@router.post(
+    "/registrations/{registration_id}/acceptance",
+    tags=["registrations"],
+    response_model_exclude_none=True,
+)
 async def accept(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
     """Accepts an offer. Places are given automatically, so there is none to accept."""
     await service.registration(registration_id, token)

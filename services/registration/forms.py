@@ -6,6 +6,7 @@ that the API has too (`domain.form`); here it is only read, and its errors are p
 
 import hashlib
 import re
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -44,6 +45,12 @@ class Field:
     options: Sequence[tuple[str, str]] = ()
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
 
+    @property
+    def summed_up(self) -> str:
+        """The error away from its field. Errors of an organiser's question do not name it."""
+        named = self.name.startswith(ANSWER)
+        return f"{self.label} – {self.error}" if named else self.error
+
 
 def typed(form: FormData) -> dict[str, str]:
     """The texts of a form, each in its first 5,000 characters; files are left out."""
@@ -63,14 +70,20 @@ def sign_up(event: Event, sent: Mapping[str, str], locale: Locale) -> SignUp:
     )
 
 
-def idempotency_key(form_id: str, sent: SignUp) -> str | None:
+def form_id(sent: Mapping[str, str]) -> str:
+    """The id of the form that was sent, or a new one; it makes two clicks one sign-up."""
+    known = sent.get("form_id", "")
+    return known if _FORM_ID.fullmatch(known) else secrets.token_urlsafe(16)
+
+
+def idempotency_key(known: str, sent: SignUp) -> str | None:
     """The same for the same form sent twice with the same words in it; None without a form id.
 
     The words are part of it, since a page may come from a cache that gave it to others too.
     """
-    if not _FORM_ID.fullmatch(form_id):
+    if not _FORM_ID.fullmatch(known):
         return None
-    return hashlib.sha256(form_id.encode() + sent.digest()).hexdigest()
+    return hashlib.sha256(known.encode() + sent.digest()).hexdigest()
 
 
 def fields(

@@ -5,7 +5,7 @@ reader, and no data can end the element that it is put into.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -55,8 +55,9 @@ _CLEANER: Final = nh3.Cleaner(
 @lru_cache(maxsize=512)
 def html_of(text: str) -> Markup:
     """Markdown (CommonMark with tables) as safe HTML. Its headings begin at the second level,
-    since the page's title is the first."""
-    tokens = [_deeper(token) for token in _MARKDOWN.parse(text)]
+    since the page's title is the first, and go down by one level at most."""
+    tokens = _MARKDOWN.parse(text)
+    _set_levels(tokens)
     raw = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
     # Clean in the sense of nh3: only the tags, attributes and addresses named above are left.
     return Markup(_CLEANER.clean(raw))  # noqa: S704
@@ -72,9 +73,15 @@ def script_json(data: Mapping[str, Any]) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-def _deeper(token: Token) -> Token:
-    if token.type in ("heading_open", "heading_close"):
-        token.tag = f"h{min(int(token.tag[1]) + 1, 6)}"
-    if token.type == "th_open":
-        token.attrSet("scope", "col")
-    return token
+def _set_levels(tokens: Sequence[Token]) -> None:
+    """Puts headings at the level where they belong on our page, and names columns' heads."""
+    used = sorted({token.tag for token in tokens if token.type == "heading_open"})
+    levels = {tag: number for number, tag in enumerate(used, start=2)}
+    current = 1
+    for token in tokens:
+        if token.type == "heading_open":
+            current = min(levels[token.tag], current + 1)
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{current}"
+        elif token.type == "th_open":
+            token.attrSet("scope", "col")

@@ -5,8 +5,8 @@ event. A person's own page is kept by nobody, and a wrong link does not tell wha
 it. Every page is whole without JavaScript.
 """
 
-import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
@@ -30,6 +30,7 @@ from services.kit.errors import (
 )
 from services.kit.i18n import negotiate
 from services.kit.look import Look
+from services.kit.look.assets import PREFIX
 from services.registration import forms, views
 from services.registration.board import Board, PublicEvent
 from services.registration.domain.errors import (
@@ -42,8 +43,6 @@ from services.registration.domain.form import SignUp
 from services.registration.service import Service, SignedUp
 from services.registration.settings import RegistrationSettings
 from services.registration.terms import Terms
-
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 HERE: Final = Path(__file__).parent
 LANGUAGE_COOKIE: Final = "lang"
@@ -62,11 +61,11 @@ class Site:
     settings: RegistrationSettings
 
 
-def install(app: FastAPI, settings: RegistrationSettings) -> None:
-    """Adds the pages and their files to `app`, whose state has `service`, `board` and `clock`.
-
-    Raises ValueError where the accent, the logo or the terms are not right.
-    """
+@asynccontextmanager
+async def _start(app: FastAPI) -> AsyncIterator[None]:
+    """Loads all that pages need when the application starts, so that it does not start with a
+    colour, a logo or terms that are not right."""
+    settings: RegistrationSettings = app.state.settings
     look = Look(
         HERE,
         organisation=settings.organisation,
@@ -74,12 +73,15 @@ def install(app: FastAPI, settings: RegistrationSettings) -> None:
         logo_file=settings.logo_file,
     )
     app.state.site = Site(look, Terms(HERE / "templates" / "terms"), settings)
-    app.include_router(router)
-    app.router.routes.append(look.route())
+    yield
+
+
+router = APIRouter(include_in_schema=False, lifespan=_start)
+"""Wants `settings`, `service`, `board` and `clock` in the application's state."""
 
 
 def site_of(request: Request) -> Site:
-    """What `install` has put there."""
+    """What was loaded at the start."""
     return request.app.state.site  # type: ignore[no-any-return]
 
 
@@ -229,6 +231,8 @@ def _event_page(
         headers["Cache-Control"] = "no-store"
         if failure.retry_after is not None:
             headers["Retry-After"] = str(failure.retry_after)
+    fields = forms.fields(found.event, typed, errors, gettext)
+    terms = forms.terms(typed, errors, gettext)
     back = views.Filter.of_query(request.query_params.get("from", ""))
     return page(
         request,
@@ -237,9 +241,10 @@ def _event_page(
         headers=headers,
         event=views.page(found, locale),
         data=views.structured(found.event, site.settings.public_url, site.settings.organisation),
-        fields=forms.fields(found.event, typed, errors, gettext),
-        terms=forms.terms(typed, errors, gettext),
-        form_id=typed.get("form_id") or secrets.token_urlsafe(16),
+        fields=fields,
+        terms=terms,
+        bad=[field for field in (*fields, terms) if field.error],
+        form_id=forms.form_id(typed),
         failure=failure,
         back=back,
         again=back.carried(found.event.slug),
@@ -309,7 +314,7 @@ async def _own_page(
         headers=PRIVATE,
         standing=standing,
         event=views.page(found, locale),
-        deadline=views.moment(event, event.cancels, locale),
+        deadline=views.moment(event, event.cancel_until, locale),
         over=event.ends <= request.app.state.clock.now(),
         new=request.query_params.get("new") == "1",
         address=f"/registrations/{registration_id}/{token}",
@@ -333,9 +338,7 @@ def _terms_page(request: Request, locale: Locale, version: str) -> Response:
     text = terms.text(version, locale)
     if text is None:
         raise NotFound
-    return page(
-        request, "terms.html", text=text, version=version, current=version == terms.current
-    )
+    return page(request, "terms.html", text=text, version=version, current=version == terms.current)
 
 
 @router.get("/robots.txt")
@@ -354,6 +357,12 @@ async def sitemap(request: Request, board: Shown) -> Response:
     """The addresses of all public pages."""
     body = views.sitemap(board.all(), site_of(request).settings.public_url)
     return Response(body, media_type="application/xml")
+
+
+@router.get(f"{PREFIX}/{{name}}")
+async def asset(request: Request, name: str) -> Response:
+    """A style sheet, a script or a picture."""
+    return site_of(request).look.assets.answer(name, request.headers.get("if-none-match"))
 
 
 @router.get("/favicon.ico")

@@ -6,7 +6,7 @@ templates; dates from `kit.dates`.
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
@@ -69,6 +69,21 @@ class Filter:
     def address(self) -> str:
         """The overview with this filter."""
         return f"/events?{self.query}" if self.query else "/events"
+
+    @property
+    def upcoming(self) -> "Filter":
+        """The same word in all that is to come."""
+        return replace(self, when="upcoming", free=False)
+
+    @property
+    def open(self) -> "Filter":
+        """The same word in what is to come and has a free place."""
+        return replace(self, when="upcoming", free=True)
+
+    @property
+    def past(self) -> "Filter":
+        """The same word in what is over."""
+        return replace(self, when="past", free=False)
 
     def carried(self, slug: str) -> str:
         """The event's page, which carries the filter along for the way back."""
@@ -162,7 +177,7 @@ def page(public: PublicEvent, locale: Locale) -> Page:
         slug=event.slug,
         title=event.title,
         summary=event.summary,
-        when=dates.schedule(event.days, locale),
+        when=dates.schedule(event.days, locale, times_apart=True),
         place=event.place or "",
         contact=event.contact or "",
         text=html_of(event.description),

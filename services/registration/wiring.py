@@ -30,7 +30,7 @@ class Parts:
         lights = Lights(settings.redis_url)
         db = Database(settings.database_url, name=f"registration-{process}", pool=settings.db_pool)
         wake = Wake(settings.redis_url, "registration")
-        db.on_commit.append(wake.notify)
+        db.on_outbox.append(wake.notify)
         return cls(
             settings=settings,
             db=db,

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-from starlette.routing import Route
 
 from services.contracts.envelope import Locale
 from services.kit.i18n import LOCALES, Translations, display_name
@@ -65,10 +64,6 @@ class Look:
                 logo=logo,
                 locale=locale,
             )
-
-    def route(self) -> Route:
-        """Serves `/assets/…`."""
-        return self.assets.route()
 
     def gettext(self, locale: Locale) -> Callable[[str], str]:
         """The service's texts in a language, for words that code says."""

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from services.kit.errors import NotFound
 
@@ -51,12 +49,10 @@ class Assets:
         path = PurePosixPath(name)
         return f"{PREFIX}/{path.stem}.{self._assets[name].digest}{path.suffix}"
 
-    def route(self) -> Route:
-        """The route that serves all of them."""
-        return Route(f"{PREFIX}/{{name}}", self._serve, include_in_schema=False)
-
-    async def _serve(self, request: Request) -> Response:
-        asked = PurePosixPath(request.path_params["name"])
+    def answer(self, name: str, known: str | None = None) -> Response:
+        """A file by any of its names: `style.css`, or with a digest. `known` is the request's
+        If-None-Match. Raises NotFound."""
+        asked = PurePosixPath(name)
         digest = PurePosixPath(asked.stem).suffix.removeprefix(".")
         asset = self._assets.get(asked.name) or self._assets.get(
             f"{PurePosixPath(asked.stem).stem}{asked.suffix}"
@@ -68,7 +64,7 @@ class Assets:
             "cache-control": FOREVER if current else ASK_FIRST,
             "etag": f'"{asset.digest}"',
         }
-        if request.headers.get("if-none-match") == headers["etag"]:
+        if known == headers["etag"]:
             return Response(status_code=304, headers=headers)
         return Response(asset.body, media_type=asset.media_type, headers=headers)
 

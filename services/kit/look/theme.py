@@ -6,6 +6,8 @@ process starts. For the dark theme a lighter tone of the same colour is found th
 """
 
 import re
+from collections.abc import Iterable
+from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +19,8 @@ DEFAULT_ACCENT: Final = "#0b5563"
 AA: Final = 4.5
 DARK_AIM: Final = 7.0
 """Light text on a dark ground tires sooner, so the lighter tone aims above AA."""
+DARK_SATURATION: Final = 0.6
+"""What is vivid on paper glares on a dark ground."""
 SOFT: Final = 0.08
 STRONG: Final = 0.2
 
@@ -73,10 +77,12 @@ def light_tones(accent: str) -> Tones:
 
 def dark_tones(accent: str) -> Tones:
     """The tones on the dark paper: the same colour, lightened until it can be read there."""
-    tone, share = accent, 0.0
+    hue, lightness, saturation = rgb_to_hls(*(part / 255 for part in _rgb(accent)))
+    tone = accent
     while contrast(tone, PAPER_DARK) < DARK_AIM:
-        share += 0.05
-        tone = _mix(accent, WHITE, min(share, 1.0))
+        lightness = min(lightness + 0.01, 1.0)
+        parts = hls_to_rgb(hue, lightness, saturation * DARK_SATURATION)
+        tone = _hex(round(part * 255) for part in parts)
     return Tones(
         accent=tone,
         on_accent=PAPER_DARK,
@@ -122,4 +128,8 @@ def _luminance(colour: Rgb) -> float:
 def _mix(one: str, other: str, share: float) -> str:
     """`one` with a `share` of `other`, from 0 to 1."""
     mixed = (round(a + (b - a) * share) for a, b in zip(_rgb(one), _rgb(other), strict=True))
-    return "#" + "".join(f"{part:02x}" for part in mixed)
+    return _hex(mixed)
+
+
+def _hex(parts: Iterable[int]) -> str:
+    return "#" + "".join(f"{part:02x}" for part in parts)

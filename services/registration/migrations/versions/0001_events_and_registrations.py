@@ -75,7 +75,8 @@ _TABLES = (
         created_at TIMESTAMP WITH TIME ZONE NOT NULL,
         updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
         CONSTRAINT pk_registration PRIMARY KEY (id),
-        CONSTRAINT ck_registration_status CHECK (status IN ('confirmed', 'waitlisted', 'cancelled')),
+        CONSTRAINT ck_registration_status
+            CHECK (status IN ('confirmed', 'waitlisted', 'cancelled')),
         CONSTRAINT ck_registration_seats CHECK (seats >= 1),
         CONSTRAINT uq_registration_event_id_seq UNIQUE (event_id, seq),
         CONSTRAINT fk_registration_event_id_event FOREIGN KEY(event_id) REFERENCES event (id)
@@ -85,10 +86,12 @@ _TABLES = (
     CREATE INDEX ix_registration_line ON registration (event_id, seq) WHERE status = 'waitlisted'
     """,
     """
-    CREATE UNIQUE INDEX uq_registration_active_address ON registration (event_id, email_key) WHERE status IN ('confirmed', 'waitlisted')
+    CREATE UNIQUE INDEX uq_registration_active_address ON registration (event_id, email_key)
+    WHERE status IN ('confirmed', 'waitlisted')
     """,
     """
-    CREATE UNIQUE INDEX uq_registration_idempotency ON registration (event_id, idempotency_digest) WHERE idempotency_digest IS NOT NULL
+    CREATE UNIQUE INDEX uq_registration_idempotency ON registration (event_id, idempotency_digest)
+    WHERE idempotency_digest IS NOT NULL
     """,
     """
     CREATE TABLE seats (
@@ -103,7 +106,8 @@ _TABLES = (
         light_at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
         CONSTRAINT pk_seats PRIMARY KEY (event_id),
         CONSTRAINT ck_seats_never_oversold CHECK (confirmed + held <= capacity),
-        CONSTRAINT ck_seats_not_negative CHECK (confirmed >= 0 AND held >= 0 AND waiting >= 0 AND line >= 0),
+        CONSTRAINT ck_seats_not_negative
+            CHECK (confirmed >= 0 AND held >= 0 AND waiting >= 0 AND line >= 0),
         CONSTRAINT ck_seats_light CHECK (light IN ('green', 'yellow', 'red')),
         CONSTRAINT fk_seats_event_id_event FOREIGN KEY(event_id) REFERENCES event (id)
     )
