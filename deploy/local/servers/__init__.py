@@ -1,0 +1,1 @@
+"""The servers of the stack: for each a module that makes its program from a plan."""

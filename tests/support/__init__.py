@@ -1,0 +1,1 @@
+"""What the tests share: the running stack, its databases, its mailbox, and events to try."""
