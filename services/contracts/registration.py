@@ -22,8 +22,8 @@ class Day(Wire):
 class EventDetails(Wire):
     """What other services may know of an event. It holds no number of seats.
 
-    `version` rises with every change of the event and is the iCalendar SEQUENCE of its
-    invitations (RFC 5545, 3.8.7.4).
+    `version` rises with every change of the event; the iCalendar SEQUENCE of an invitation
+    (RFC 5545, 3.8.7.4) is made of it and of the registration's `revision`.
     """
 
     slug: str

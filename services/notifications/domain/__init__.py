@@ -1,0 +1,1 @@
+"""What notifications decides, without any I/O; the time is an argument."""

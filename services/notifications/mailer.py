@@ -1,0 +1,202 @@
+"""Writing a mail: from a ledger row to the octets that an SMTP server gets.
+
+Invariant: pure. The same row gives the same octets, whoever renders it and however often, so a
+mail sent twice is recognisably one mail. Nothing is looked up and no clock is read.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import jinja2
+import mrml
+
+from services.contracts.envelope import Locale
+from services.kit import dates, ical
+from services.kit.i18n import Translations
+from services.kit.ical import one_line
+from services.kit.look import theme
+from services.notifications.domain.mail import Mail, MailContent
+from services.notifications.mime import (
+    CalendarPart,
+    Envelope,
+    Mailbox,
+    Parts,
+    Picture,
+    ascii_domain,
+    envelope,
+)
+from services.notifications.plaintext import fact_lines, wrap
+from services.notifications.settings import NotificationsSettings
+
+_HERE: Final = Path(__file__).parent
+_LIGHT: Final = Picture("light-red", (_HERE / "templates" / "mail" / "light-red.png").read_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sends: `organisation` signs, `sender` is the From, `host` makes ids unique, `accent`
+    (`#rrggbb`) is the colour of links and buttons."""
+
+    organisation: str
+    sender: Mailbox
+    reply_to: Mailbox | None
+    host: str
+    accent: str
+
+    @classmethod
+    def of(cls, settings: NotificationsSettings) -> "Identity":
+        """The installation's identity. Raises ValueError for an accent that cannot be read."""
+        host = urlsplit(settings.public_url).hostname or "localhost"
+        answers = settings.mail_reply_to
+        return cls(
+            organisation=settings.organisation,
+            sender=Mailbox(settings.sender_name, settings.mail_from),
+            reply_to=Mailbox(settings.sender_name, answers) if answers else None,
+            host=ascii_domain(f"x@{host}").removeprefix("x@"),
+            accent=theme.check_accent(settings.accent),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of facts: a label, one or more lines, and whether it is new to the reader."""
+
+    label: str
+    lines: tuple[str, ...]
+    new: bool = False
+
+
+class Mailer:
+    """Renders mails in every language; templates and catalogs are read once."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._colours = {
+            "light": theme.light_tones(identity.accent),
+            "dark": theme.dark_tones(identity.accent),
+            "paper": theme.PAPER,
+            "paper_dark": theme.PAPER_DARK,
+        }
+        self._texts = Translations.load(_HERE)
+        self._environments = self._texts.environments(
+            jinja2.FileSystemLoader(_HERE / "templates" / "mail"),
+            autoescape=jinja2.select_autoescape(("mjml",), default_for_string=False),
+            keep_trailing_newline=True,
+        )
+        for environment in self._environments.values():
+            environment.filters["fact_lines"] = fact_lines
+
+    def message_id(self, kind: str, registration_id: object, version: int) -> str:
+        """The Message-ID of a mail, without angle brackets."""
+        return f"{kind}.{registration_id}.{version}@{self._identity.host}"
+
+    def render(self, mail: Mail) -> Envelope:
+        """The mail as it goes out. Raises jinja2.TemplateError and ValueError for a bad
+        template only, since every content renders."""
+        content = mail.content
+        locale = content.person.locale
+        view = self._view(mail)
+        return envelope(
+            Parts(
+                sender=self._identity.sender,
+                recipient=Mailbox(content.person.name, str(content.person.email)),
+                reply_to=self._identity.reply_to,
+                subject=self._fill(locale, mail.kind, "subject.txt", view),
+                message_id=self.message_id(mail.kind, mail.registration_id, mail.version),
+                at=mail.created_at,
+                locale=locale,
+                text=wrap(self._fill(locale, mail.kind, "body.txt", view)),
+                html=self._html(locale, mail.kind, view),
+                pictures=(_LIGHT,) if mail.kind == "waitlisted" else (),
+                calendars=self._calendars(mail),
+            )
+        )
+
+    def _fill(self, locale: Locale, kind: str, part: str, view: dict[str, Any]) -> str:
+        return self._environments[locale].get_template(f"{kind}/{part}").render(view)
+
+    def _html(self, locale: Locale, kind: str, view: dict[str, Any]) -> str:
+        # Without fonts of its own choice: it would have some of them fetched from elsewhere.
+        options = mrml.RenderOptions(fonts={})
+        return mrml.to_html(self._fill(locale, kind, "body.mjml", view), None, options).content
+
+    def _view(self, mail: Mail) -> dict[str, Any]:
+        content, event = mail.content, mail.content.event
+        locale = content.person.locale
+        zone = ZoneInfo(event.timezone)
+        facts = self._facts(content)
+        until = event.cancel_until
+        return {
+            **self._colours,
+            "locale": locale,
+            "organisation": one_line(self._identity.organisation),
+            "name": one_line(content.person.name),
+            "title": one_line(event.title),
+            "dates": dates.dates(event.days, locale),
+            "facts": facts,
+            "news": [fact.label for fact in facts if fact.new],
+            "renamed": "title" in content.changes,
+            "seats": content.seats,
+            "position": content.position,
+            "holds_place": content.holds_place,
+            "cancel_until": dates.moment(until, zone, locale) if until is not None else "",
+            "reason": _lines(content.reason),
+            "manage_url": content.person.manage_url,
+            "event_url": event.url,
+            "open_again": event.status == "published",
+        }
+
+    def _facts(self, content: MailContent) -> list[Fact]:
+        event, locale, changes = content.event, content.person.locale, content.changes
+        _ = self._texts[locale].gettext
+        when = dates.schedule(event.days, locale, times_apart=True)
+        facts = [
+            Fact(_("When"), tuple(when), "days" in changes),
+            Fact(_("Where"), _lines(event.place), "place" in changes),
+            Fact(_("Contact"), _lines(event.contact), "contact" in changes),
+        ]
+        if content.seats > 1:
+            facts.append(Fact(_("Places"), (str(content.seats),)))
+        return [
+            fact if fact.lines else Fact(fact.label, (_("not fixed yet"),), True)
+            for fact in facts
+            if fact.lines or fact.new
+        ]
+
+    def _calendars(self, mail: Mail) -> list[CalendarPart]:
+        """What brings the reader's calendar up to date; nothing for who only waits."""
+        content, event = mail.content, mail.content.event
+        if not content.holds_place:
+            return []
+        entry = ical.Entry(
+            uid=str(mail.registration_id),
+            host=self._identity.host,
+            sequence=mail.sequence,
+            stamp=mail.created_at,
+            summary=event.title,
+            days=event.days,
+            zone=ZoneInfo(event.timezone),
+            description=event.summary,
+            location=event.place or "",
+            url=event.url,
+        )
+        organizer = ical.Party(self._identity.sender.name, self._identity.sender.address)
+        attendee = ical.Party(content.person.name, ascii_domain(str(content.person.email)))
+        if mail.kind in ("cancelled", "event_called_off"):
+            gone = ical.cancel(entry, organizer, attendee)
+            return [CalendarPart("CANCEL", data) for data in gone]
+        standing = ical.request(entry, organizer, attendee)
+        former = replace(entry, days=content.former_days)
+        gone = ical.cancel(former, organizer, attendee, after=len(standing))
+        return [
+            *(CalendarPart("REQUEST", data) for data in standing),
+            *(CalendarPart("CANCEL", data) for data in gone),
+        ]
+
+
+def _lines(text: str | None) -> tuple[str, ...]:
+    """The lines of a text that say something, cleaned."""
+    return tuple(filter(None, map(one_line, (text or "").splitlines())))

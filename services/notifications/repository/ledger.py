@@ -1,0 +1,194 @@
+"""The mail ledger: writing mails into it, and what operators see of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts.notifications import MailKind
+from services.contracts.registration import Day
+from services.notifications.domain.mail import MailStatus
+from services.notifications.domain.plan import EventStep, RegistrationStep
+from services.notifications.models import event, mail
+
+# `sequence` is domain.mail.sequence_of, added up where the event's version is known.
+_WRITE = sa.text(
+    """
+    INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, content)
+    SELECT uuidv7(), kind, registration_id, revision, event_id, sequence, content
+    FROM (
+        SELECT r.kind, r.registration_id, r.revision, e.id AS event_id,
+               e.version + r.revision - 1 AS sequence,
+               jsonb_build_object(
+                   'event', e.details, 'person', r.person, 'seats', r.seats,
+                   'holds_place', r.holds_place, 'position', r.position) AS content
+        FROM jsonb_to_recordset(:rows) AS r (
+            place integer, kind text, event_id uuid, registration_id uuid, revision integer,
+            seats integer, holds_place boolean, position integer, person jsonb)
+        JOIN event AS e ON e.id = r.event_id
+        ORDER BY r.place) AS due
+    ON CONFLICT (kind, registration_id, version) DO NOTHING
+    """
+).bindparams(sa.bindparam("rows", type_=JSONB))
+
+_WRITE_TO_ALL = sa.text(
+    """
+    INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, content)
+    SELECT uuidv7(), :kind, p.registration_id, e.version, e.id, e.version + p.revision - 1,
+           jsonb_build_object(
+               'event', e.details,
+               'person', jsonb_build_object(
+                   'name', p.name, 'email', p.email, 'locale', p.locale,
+                   'manage_url', p.manage_url),
+               'seats', p.seats, 'holds_place', p.status = 'confirmed') || :more
+    FROM participant AS p JOIN event AS e ON e.id = p.event_id
+    WHERE p.event_id = :event_id AND p.status IN ('confirmed', 'waitlisted')
+    ON CONFLICT (kind, registration_id, version) DO NOTHING
+    """
+).bindparams(sa.bindparam("more", type_=JSONB))
+
+_RESEND = sa.text(
+    """
+    UPDATE mail SET status = 'pending', attempts = 0, due_at = clock_timestamp(),
+                    sent_at = NULL, smtp_code = NULL, last_error = NULL
+    WHERE id = :id AND status IN ('sent', 'failed') AND content IS NOT NULL
+    """
+)
+
+_FORGET = sa.text(
+    """
+    UPDATE mail SET content = NULL WHERE id IN (
+        SELECT id FROM mail
+        WHERE content IS NOT NULL AND status IN ('sent', 'failed')
+          AND due_at < clock_timestamp() - make_interval(days => :days)
+        LIMIT 1000)
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A mail as operators see it: what became of it, and not to whom it went.
+
+    `next_attempt_at` is None for a mail that nobody will try again by itself.
+    """
+
+    id: UUID
+    kind: MailKind
+    registration_id: UUID
+    version: int
+    event_id: UUID
+    event_slug: str
+    status: MailStatus
+    attempts: int
+    next_attempt_at: datetime | None
+    smtp_code: int | None
+    last_error: str | None
+    message_id: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    forgotten: bool
+
+
+async def write(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> int:
+    """Puts the mail of each step into the ledger, once; returns how many are new."""
+    rows = [
+        {
+            "place": place,
+            "kind": step.kind,
+            "event_id": str(step.event_id),
+            "registration_id": str(step.registration_id),
+            "revision": step.revision,
+            "seats": step.seats,
+            "holds_place": step.holds_place,
+            "position": step.position,
+            "person": step.person.model_dump(mode="json"),
+        }
+        for place, step in enumerate(steps)
+    ]
+    return (await conn.execute(_WRITE, {"rows": rows})).rowcount
+
+
+async def write_to_all(conn: AsyncConnection, step: EventStep, former_days: Sequence[Day]) -> int:
+    """Puts a mail about an event into the ledger for everybody who has a place or waits, in one
+    statement; returns how many are new."""
+    more = {
+        "changes": list(step.changes),
+        "former_days": [day.model_dump(mode="json") for day in former_days],
+        "reason": step.reason,
+    }
+    found = await conn.execute(
+        _WRITE_TO_ALL, {"kind": step.announce, "event_id": step.event_id, "more": more}
+    )
+    return found.rowcount
+
+
+async def page(
+    conn: AsyncConnection,
+    *,
+    status: MailStatus | None,
+    kind: MailKind | None,
+    slug: str | None,
+    registration_id: UUID | None,
+    before: UUID | None,
+    limit: int,
+) -> list[LedgerRow]:
+    """Mails that match all that is given, newest first, from below the id `before` on."""
+    wanted = _ledger_rows().order_by(mail.c.id.desc()).limit(limit)
+    if status is not None:
+        wanted = wanted.where(mail.c.status == status)
+    if kind is not None:
+        wanted = wanted.where(mail.c.kind == kind)
+    if slug is not None:
+        # The event's id in a sub-query lets the index on (event_id, id) give the order.
+        of_slug = sa.select(event.c.id).where(event.c.slug == slug)
+        wanted = wanted.where(mail.c.event_id.in_(of_slug))
+    if registration_id is not None:
+        wanted = wanted.where(mail.c.registration_id == registration_id)
+    if before is not None:
+        wanted = wanted.where(mail.c.id < before)
+    return [LedgerRow(*row) for row in await conn.execute(wanted)]
+
+
+async def one(conn: AsyncConnection, mail_id: UUID) -> LedgerRow | None:
+    """A mail, or None."""
+    row = (await conn.execute(_ledger_rows().where(mail.c.id == mail_id))).one_or_none()
+    return None if row is None else LedgerRow(*row)
+
+
+async def send_again(conn: AsyncConnection, mail_id: UUID) -> bool:
+    """Makes a sent or failed mail due again, as if never tried; False where it is neither, or
+    where its content is gone."""
+    return (await conn.execute(_RESEND, {"id": mail_id})).rowcount == 1
+
+
+async def forget(conn: AsyncConnection, days: int) -> int:
+    """Erases the content of up to 1,000 mails sent or given up more than `days` ago; returns how
+    many."""
+    return (await conn.execute(_FORGET, {"days": days})).rowcount
+
+
+def _ledger_rows() -> sa.Select[Any]:
+    waits = mail.c.status.in_(("pending", "sending"))
+    return sa.select(
+        mail.c.id,
+        mail.c.kind,
+        mail.c.registration_id,
+        mail.c.version,
+        mail.c.event_id,
+        event.c.slug,
+        mail.c.status,
+        mail.c.attempts,
+        sa.case((waits, mail.c.due_at)),
+        mail.c.smtp_code,
+        mail.c.last_error,
+        mail.c.message_id,
+        mail.c.created_at,
+        mail.c.sent_at,
+        mail.c.content.is_(None),
+    ).join_from(mail, event, event.c.id == mail.c.event_id)

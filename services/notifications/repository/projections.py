@@ -1,0 +1,95 @@
+"""Events and participants, as `registration.v1` tells them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PgUUID
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.contracts.registration import Day, EventDetails
+from services.kit.db import array
+from services.notifications.domain.plan import RegistrationStep
+
+# Calling off counts although its version be that of the last change.
+_PUT_EVENT = sa.text(
+    """
+    INSERT INTO event AS e (id, slug, version, details)
+    VALUES (:id, :slug, :version, :details)
+    ON CONFLICT (id) DO UPDATE
+    SET slug = excluded.slug, version = excluded.version, details = excluded.details
+    WHERE e.version < excluded.version
+       OR (e.version = excluded.version
+           AND e.details ->> 'status' <> excluded.details ->> 'status')
+    RETURNING old.details -> 'days' AS former_days
+    """
+).bindparams(sa.bindparam("details", type_=JSONB))
+
+_KNOWN = sa.text("SELECT id FROM event WHERE id = ANY(:ids)")
+
+_PUT_PARTICIPANTS = sa.text(
+    """
+    INSERT INTO participant AS p
+        (registration_id, event_id, status, revision, seats, name, email, locale, manage_url)
+    SELECT registration_id, event_id, status, revision, seats,
+           person ->> 'name', person ->> 'email', person ->> 'locale', person ->> 'manage_url'
+    FROM jsonb_to_recordset(:rows) AS r (
+        registration_id uuid, event_id uuid, status text, revision integer, seats integer,
+        person jsonb)
+    ORDER BY registration_id
+    ON CONFLICT (registration_id) DO UPDATE
+    SET status = excluded.status, revision = excluded.revision, seats = excluded.seats,
+        name = excluded.name, email = excluded.email, locale = excluded.locale,
+        manage_url = excluded.manage_url
+    WHERE p.revision < excluded.revision
+    """
+).bindparams(sa.bindparam("rows", type_=JSONB))
+
+
+async def put_event(
+    conn: AsyncConnection, event_id: UUID, event: EventDetails
+) -> tuple[Day, ...] | None:
+    """Keeps what an event is now; returns the days it had before, none where it is new.
+
+    None where this or a later version is known already: then nothing has changed.
+    """
+    found = await conn.execute(
+        _PUT_EVENT,
+        {
+            "id": event_id,
+            "slug": event.slug,
+            "version": event.version,
+            "details": event.model_dump(mode="json"),
+        },
+    )
+    row = found.one_or_none()
+    if row is None:
+        return None
+    return tuple(Day.model_validate(day) for day in row.former_days or ())
+
+
+async def unknown_events(conn: AsyncConnection, ids: Collection[UUID]) -> set[UUID]:
+    """Those of `ids` of which nothing is known."""
+    found = await conn.execute(
+        _KNOWN.bindparams(array("ids", sorted(set(ids)), PgUUID(as_uuid=True)))
+    )
+    return set(ids) - set(found.scalars())
+
+
+async def put_participants(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> None:
+    """Keeps the last state of each registration; an older revision changes nothing."""
+    last = {step.registration_id: step for step in steps}
+    await conn.execute(_PUT_PARTICIPANTS, {"rows": [_row(step) for step in last.values()]})
+
+
+def _row(step: RegistrationStep) -> Mapping[str, Any]:
+    return {
+        "registration_id": str(step.registration_id),
+        "event_id": str(step.event_id),
+        "status": step.status,
+        "revision": step.revision,
+        "seats": step.seats,
+        "person": step.person.model_dump(mode="json"),
+    }
