@@ -24,6 +24,7 @@ SERVICE_STAGE: Final = 1
 SERVER_STAGE: Final = 2
 
 _LOG_LINES_SHOWN: Final = 25
+_LOG_BYTES: Final = 20_000_000
 _POLL: Final = 0.05
 
 
@@ -43,7 +44,7 @@ class Program:
     stage: int = SERVICE_STAGE
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 25.0
-    start_timeout: float = 60.0
+    start_timeout: float = 120.0
     uid: int | None = None
     gid: int | None = None
     before: Callable[[], None] | None = field(default=None)
@@ -105,7 +106,9 @@ class Child:
             return
         if self.program.before:
             self.program.before()
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".old.log"))
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 list(self.program.argv),

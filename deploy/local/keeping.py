@@ -77,7 +77,7 @@ async def serve(arguments: list[str]) -> None:
 def main() -> None:
     """Read the command line and serve."""
     KeepingService.directory = Path(sys.argv[1])
-    KeepingService.directory.mkdir(parents=True, exist_ok=True)
+    KeepingService.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Its own lines at the level INFO hold every address and every line of every conversation.
     logging.basicConfig(level=logging.WARNING)
     asyncio.run(serve(sys.argv[2:]))

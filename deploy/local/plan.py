@@ -8,6 +8,7 @@ homes and ports never touch each other.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,12 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SERVICES: Final = ("registration", "waitlist", "notifications")
 
 _LAST_OFFSET: Final = 23
+_VARIABLES: Final = {
+    "postgres": "EINLASS_POSTGRES_URL",
+    "redis": "EINLASS_REDIS_URL",
+    "kafka": "EINLASS_KAFKA_BOOTSTRAP",
+    "smtp": "EINLASS_SMTP_URL",
+}
 
 
 class StackError(Exception):
@@ -80,7 +87,11 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where a stack keeps what it owns, all below its home."""
+    """Where a stack keeps what it owns, all below its home.
+
+    The home itself can be passed through, for a PostgreSQL that runs as another user under root;
+    everything in it is for its owner alone.
+    """
 
     home: Path
 
@@ -133,12 +144,16 @@ class Elsewhere:
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Elsewhere:
         """Read the four variables; one that is empty counts as not set."""
-        return cls(
-            postgres=environ.get("EINLASS_POSTGRES_URL") or None,
-            redis=environ.get("EINLASS_REDIS_URL") or None,
-            kafka=environ.get("EINLASS_KAFKA_BOOTSTRAP") or None,
-            smtp=environ.get("EINLASS_SMTP_URL") or None,
-        )
+        return cls(**{part: environ.get(name) or None for part, name in _VARIABLES.items()})
+
+    def variables(self) -> list[str]:
+        """The names of those that are set."""
+        return [name for part, name in _VARIABLES.items() if getattr(self, part)]
+
+
+def trusted_proxies(environ: Mapping[str, str]) -> list[str]:
+    """The networks of proxies before the gateway, from ``EINLASS_TRUSTED_PROXIES``."""
+    return environ.get("EINLASS_TRUSTED_PROXIES", "").replace(",", " ").split()
 
 
 def port_from(environ: Mapping[str, str]) -> int:
@@ -184,16 +199,19 @@ def needed_ports(
             yield ports.worker(service), f"the {service} worker", ""
 
 
-def check_ports(ports: Ports, elsewhere: Elsewhere, *, services: bool) -> None:
-    """See that every needed port is free.
+def check_ports(
+    ports: Ports, elsewhere: Elsewhere, *, services: bool, patience: float = 0.0
+) -> None:
+    """See that every needed port is free, or gets free within ``patience`` seconds.
 
     Raises:
         StackError: names each busy port, the part that wants it, who holds it where that can be
             seen, and what to set.
     """
     lines = []
+    until = time.monotonic() + patience
     for port, what, other in needed_ports(ports, elsewhere, services=services):
-        if not _is_free(port):
+        if not _gets_free(port, until):
             line = f"Port {port} is busy{_holder(port)}; {what} needs it."
             lines.append(f"{line} Or set {other}." if other else line)
     if lines:
@@ -202,6 +220,14 @@ def check_ports(ports: Ports, elsewhere: Elsewhere, *, services: bool) -> None:
             "from it)."
         )
         raise StackError("\n".join(lines))
+
+
+def _gets_free(port: int, until: float) -> bool:
+    while not _is_free(port):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def _is_free(port: int) -> bool:

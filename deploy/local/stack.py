@@ -32,10 +32,13 @@ from deploy.local.plan import (
     Ports,
     StackError,
     check_ports,
+    trusted_proxies,
 )
 from deploy.local.servers import gateway, kafka, mailbox, postgres, valkey
 
 _ONE_SHOT_TIMEOUT: Final = 120.0
+# A process that has just ended can hold its ports until the last of its threads is gone.
+_LINGER: Final = 5.0
 OPERATOR: Final = "admin"
 
 
@@ -104,9 +107,14 @@ class Stack:
         return self.elsewhere.postgres or ours
 
     def environment(self) -> dict[str, str]:
-        """Every ``EINLASS_`` variable that a process beside this stack needs."""
+        """Every ``EINLASS_`` variable that a process beside this stack needs.
+
+        What the caller has set is handed on, but what this stack decides stays so: a shell may
+        still have the environment of another one.
+        """
         administrator = self.administrator_url()
         given = {name: text for name, text in self._environ.items() if name.startswith("EINLASS_")}
+        # An administrator's password is nothing that a service should have.
         given.pop("EINLASS_POSTGRES_URL", None)
         databases = {
             f"EINLASS_{service.upper()}_DATABASE_URL": postgres.service_url(
@@ -114,18 +122,21 @@ class Stack:
             )
             for service in SERVICES
         }
+        # A service is asked by the gateway alone, which itself may stand behind a proxy.
+        proxies = ",".join([HOST, *trusted_proxies(self._environ)])
         own_mailbox = {
             "EINLASS_MAILBOX_URL": mailbox.web_url(self.ports),
             "EINLASS_IMAP_URL": mailbox.imap_url(self.ports, self.secrets),
         }
         registration = f"http://{HOST}:{self.ports.api('registration')}"
         return {
+            **given,
             **databases,
+            **({} if self.elsewhere.smtp else own_mailbox),
             "EINLASS_REGISTRATION_INTERNAL_URL": registration,
             "EINLASS_SECRET_KEY": self.secrets.secret_key,
-            **({} if self.elsewhere.smtp else own_mailbox),
-            **given,
             "EINLASS_PUBLIC_URL": self.public_url,
+            "EINLASS_TRUSTED_PROXIES": proxies,
             "EINLASS_REDIS_URL": self.elsewhere.redis or valkey.url(self.ports.valkey),
             "EINLASS_KAFKA_BOOTSTRAP": self.elsewhere.kafka or kafka.bootstrap(self.ports.kafka),
             "EINLASS_SMTP_URL": self.elsewhere.smtp or mailbox.smtp_url(self.ports),
@@ -146,8 +157,8 @@ class Stack:
         self._cancelled.clear()
         self._held.enter_context(record.locked(self.places.lock))
         try:
-            self._end_leftovers()
-            check_ports(self.ports, self.elsewhere, services=services)
+            patience = _LINGER if self._end_leftovers() else 0.0
+            check_ports(self.ports, self.elsewhere, services=services, patience=patience)
             self._run = record.Run(record.Identity.of(os.getpid()), self.environment())
             record.write(self.places.record, self._run)
             self._start_guard()
@@ -222,6 +233,8 @@ class Stack:
             makers.append(partial(valkey.program, places.valkey, ports.valkey, env))
         if self.elsewhere.smtp is None:
             makers.append(partial(mailbox.program, places.mailbox, ports, self.secrets, env))
+        for name in self.elsewhere.variables():
+            self._log(f"  {name} is set: that server is used, none is started")
         begun = time.monotonic()
         with ThreadPoolExecutor(max_workers=len(makers) + 1) as pool:
             futures = [pool.submit(self._start_server, make, begun) for make in makers]
@@ -249,9 +262,9 @@ class Stack:
     def _start_services(self) -> None:
         begun = time.monotonic()
         started = [self._add(program) for program in self._service_programs()]
-        front = gateway.program(
-            self.places.gateway, self.ports, {**self._environ, **self.environment()}
-        )
+        env = {**self._environ, **self.environment()}
+        proxies = trusted_proxies(self._environ)
+        front = gateway.program(self.places.gateway, self.ports, env, proxies)
         started.append(self._add(front))
         for child in started:
             child.launch()
@@ -301,7 +314,7 @@ class Stack:
         """Run one of ``einlass``'s commands to its end and return what it printed."""
         begun = time.monotonic()
         log = self.places.logs / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with log.open("ab") as errors:
             try:
                 done = subprocess.run(
@@ -340,14 +353,16 @@ class Stack:
                 self._run = self._run.with_child(entry)
                 record.write(self.places.record, self._run)
 
-    def _end_leftovers(self) -> None:
+    def _end_leftovers(self) -> bool:
+        """End what a killed run left; whether there was one, whoever ended its children."""
         run = record.read(self.places.record)
         if run is None:
-            return
+            return False
         ended = record.end(run.children)
         if ended:
             self._log(f"Ended what an earlier run left: {', '.join(ended)}.")
         self.places.record.unlink(missing_ok=True)
+        return True
 
     def _start_guard(self) -> None:
         command = [sys.executable, "-m", "deploy.local.guard", str(self.places.record)]

@@ -3,7 +3,8 @@
 Invariants:
 - Offsets are committed after the transaction and only to the message after its last one. The
   inbox, not the offset, is the truth.
-- An infrastructure error changes nothing: the partition is taken up again at the same message.
+- An infrastructure error changes nothing: the partition is taken up again at the same message,
+  with fewer messages at a time, lest a batch that takes too long be tried for ever.
   Any other error is the message's own: it is found by halving, set aside with its reason, and
   the partition goes on.
 - A partition that is taken away is first finished; no lock is held while waiting for messages.
@@ -11,7 +12,7 @@ Invariants:
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -21,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Histogram
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Message
@@ -28,14 +30,18 @@ from services.contracts.topics import Topic
 from services.kit import inbox
 from services.kit.db import Database, is_infrastructure
 from services.kit.kafka import consumer as new_consumer
-from services.kit.kafka import start_patiently
+from services.kit.kafka import leave, start
+from services.kit.roles import every, unless
+from services.kit.telemetry import places
 
 log = structlog.get_logger(__name__)
 
 HANDLED = Counter("einlass_consumer_messages", "Messages handled.", ["consumer"])
+RETRIES = Counter("einlass_consumer_retries", "Batches the servers failed.", ["consumer"])
 SECONDS = Histogram("einlass_consumer_batch_seconds", "Time of one batch.", ["consumer"])
 
 BATCH_MESSAGES: Final = 500
+COMMIT_SECONDS: Final = 5.0
 M = TypeVar("M", bound=Message)
 Handler = Callable[[AsyncConnection, Sequence[M]], Awaitable[None]]
 
@@ -56,43 +62,58 @@ class Consumer(Generic[M]):
     handler: Handler[M]
     instance_id: str | None = None
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _batch: int = BATCH_MESSAGES
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until `stop`, then finishes the batch in hand and leaves."""
         while not stop.is_set():
-            client = new_consumer(
-                self.bootstrap,
-                self.name,
-                self.instance_id and f"{self.name}-{self.instance_id}",
-            )
-            client.subscribe([self.topic.name], listener=_Finishing(self._idle))
             self._idle.set()
-            if not await start_patiently(client, stop):
+            client = await start(self._client, stop)
+            if client is None:
                 return
             try:
                 await self._consume(client, stop)
             except KafkaError as error:
                 log.warning("consumer.restart", consumer=self.name, error=type(error).__name__)
-                await asyncio.sleep(1)
             finally:
-                await client.stop()
+                await leave(client)
+            await every(1, stop)
+
+    def _client(self) -> AIOKafkaConsumer:
+        member = self.instance_id and f"{self.name}-{self.instance_id}"
+        client = new_consumer(self.bootstrap, self.name, member)
+        client.subscribe([self.topic.name], listener=_Finishing(self._idle))
+        return client
 
     async def _consume(self, client: AIOKafkaConsumer, stop: asyncio.Event) -> None:
         pause = 0.0
         while not stop.is_set():
-            found = await client.getmany(timeout_ms=250, max_records=BATCH_MESSAGES)
+            found = await unless(stop, client.getmany(timeout_ms=250, max_records=self._batch))
             if not found:
                 continue
-            self._idle.clear()
-            try:
-                done = await asyncio.gather(
-                    *(self._partition(client, tp, records) for tp, records in found.items())
-                )
-            finally:
-                self._idle.set()
-            pause = 0.0 if all(done) else min(max(0.1, pause * 2), 5.0)
-            if pause:
-                await asyncio.sleep(pause)
+            if await self._partitions(client, found):
+                pause, self._batch = 0.0, min(self._batch * 2, BATCH_MESSAGES)
+            else:
+                pause, self._batch = min(max(0.1, pause * 2), 5.0), max(1, self._batch // 2)
+                await every(pause, stop)
+
+    async def _partitions(
+        self, client: AIOKafkaConsumer, found: Mapping[TopicPartition, Sequence[Any]]
+    ) -> bool:
+        """Handles each partition's records; False where the servers failed at any. All are
+        done when it raises what one of them did."""
+        self._idle.clear()
+        try:
+            ends = await asyncio.gather(
+                *(self._partition(client, tp, records) for tp, records in found.items()),
+                return_exceptions=True,
+            )
+        finally:
+            self._idle.set()
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        return all(ends)
 
     async def _partition(
         self, client: AIOKafkaConsumer, tp: TopicPartition, records: Sequence[Any]
@@ -104,15 +125,17 @@ class Consumer(Generic[M]):
         except Exception as error:
             if not _passes(error):
                 raise
+            RETRIES.labels(self.name).inc()
             log.warning("consumer.retry", consumer=self.name, error=type(error).__name__)
             if tp in client.assignment():
                 client.seek(tp, records[0].offset)
             return False
         SECONDS.labels(self.name).observe(time.monotonic() - began)
         if tp in client.assignment():
+            # aiokafka tries until there is a coordinator; the inbox does not need the offset.
             try:
-                await client.commit({tp: records[-1].offset + 1})
-            except KafkaError as error:
+                await asyncio.wait_for(client.commit({tp: records[-1].offset + 1}), COMMIT_SECONDS)
+            except (KafkaError, TimeoutError) as error:
                 log.warning("consumer.commit", consumer=self.name, error=type(error).__name__)
         return True
 
@@ -147,14 +170,22 @@ class Consumer(Generic[M]):
             HANDLED.labels(self.name).inc(len(fresh))
 
     async def _give_up(self, record: Any, error: Exception) -> None:
-        """Sets one message aside and counts it as had, so that the next is no gap."""
+        """Sets one message aside and counts it as had, so that the next is no gap; one that
+        cannot even be counted is only set aside."""
         log.error("consumer.dead_letter", consumer=self.name, error=type(error).__name__)
-        async with self.db.transaction() as conn:
-            await inbox.admit(conn, self.name, [self.adapter.validate_json(record.value)])
-            await inbox.set_aside(conn, self.name, record, _reason(error))
+        try:
+            async with self.db.transaction() as conn:
+                await inbox.admit(conn, self.name, [self.adapter.validate_json(record.value)])
+                await inbox.set_aside(conn, self.name, record, _reason(error))
+        except Exception as second:
+            if _passes(second):
+                raise
+            async with self.db.transaction() as conn:
+                await inbox.set_aside(conn, self.name, record, _reason(error))
 
     async def replay(self, letter_id: int) -> None:
-        """Handles a dead letter again. Raises LookupError, and what the handler raises."""
+        """Handles a dead letter again, and counts it as had where it never was. Raises
+        LookupError, and what the handler raises."""
         async with self.db.transaction() as conn:
             payload = (
                 await conn.execute(
@@ -170,17 +201,21 @@ class Consumer(Generic[M]):
             ).scalar_one_or_none()
             if payload is None:
                 raise LookupError(letter_id)
-            await self.handler(conn, [self.adapter.validate_json(payload)])
+            message = self.adapter.validate_json(payload)
+            await inbox.admit(conn, self.name, [message])
+            await self.handler(conn, [message])
 
 
 def _reason(error: Exception) -> str:
-    """Why, without the values that a message held."""
+    """Why and where, without the values that a message held and an error may quote."""
     if isinstance(error, ValidationError):
         return "; ".join(
             f"{'/'.join(map(str, e['loc']))}: {e['type']}"
             for e in error.errors(include_input=False)
         )
-    return f"{type(error).__name__}: {error}"
+    cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else None
+    names = " from ".join(type(e).__name__ for e in (error, cause) if e is not None)
+    return f"{names} at {', '.join(reversed(places(error.__traceback__)[-5:]))}"
 
 
 class _Finishing(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types

@@ -93,7 +93,7 @@ class Database:
 
 # Classes of SQLSTATE that say nothing about the work itself: connection, resources, operator's
 # intervention, system, transaction rolled back, lock not available, transaction timeout.
-_SERVERS: Final = ("08", "53", "57", "58", "40", "55", "25P0")
+_SERVERS: Final = ("08", "53", "57", "58", "40", "55", "25P03", "25P04")
 
 
 def is_infrastructure(error: BaseException) -> bool:

@@ -5,11 +5,14 @@ security headers; a path is logged and counted as its route's template, never wi
 """
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import problem
@@ -50,11 +53,16 @@ HEADERS: Final = {
 }
 
 
-class Guard:
-    """ASGI middleware; `secure` adds HSTS where the public address is https."""
+Tell = Callable[[Request, Exception], Awaitable[Response]]
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+
+class Guard:
+    """ASGI middleware. `secure` adds HSTS where the public address is https; `tell` answers a
+    failure that nothing inside has answered."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool, tell: Tell) -> None:
         self._app = app
+        self._tell = tell
         self._headers = dict(HEADERS)
         if secure:
             self._headers["strict-transport-security"] = "max-age=31536000"
@@ -90,7 +98,8 @@ class Guard:
             if started:
                 raise
             expected = error if isinstance(error, EinlassError) else EinlassError()
-            await problem.of_error(expected)(scope, receive, guarded)
+            answer = await self._tell(Request(scope), expected)
+            await answer(scope, receive, guarded)
         finally:
             REQUESTS.labels(method, _route(scope), status).inc()
             if status >= 500:

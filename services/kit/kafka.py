@@ -1,12 +1,15 @@
 """Kafka: the settings in which aiokafka keeps what the design promises, and the topics.
 
-Invariant: a producer waits for all replicas and is idempotent; a consumer commits by itself
-only what its transaction has committed.
+Invariants:
+- A producer waits for all replicas and is idempotent; a consumer commits by itself only what its
+  transaction has committed.
+- A client that did not start is ended before another is made. One that was dropped half-way
+  would stay in its group and keep partitions that nobody reads.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
@@ -16,11 +19,16 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
 
 from services.contracts.topics import Topic
+from services.kit.roles import every, unless
 
 log = structlog.get_logger(__name__)
 
 MAX_BATCH_BYTES: Final = 900_000
 SESSION_MS: Final = 30_000
+LEAVE_SECONDS: Final = 5.0
+
+Client = TypeVar("Client", AIOKafkaProducer, AIOKafkaConsumer)
+_ending: set[asyncio.Task[None]] = set()
 
 
 def producer(bootstrap: str) -> AIOKafkaProducer:
@@ -96,16 +104,41 @@ async def create_topics(bootstrap: str, topics: Sequence[Topic], replication: in
         await admin.close()
 
 
-async def start_patiently(client: AIOKafkaProducer | AIOKafkaConsumer, stop: asyncio.Event) -> bool:
-    """Starts a client, trying again while Kafka is away; False where `stop` came first."""
+async def start(make: Callable[[], Client], stop: asyncio.Event) -> Client | None:
+    """A started client, tried for again while Kafka is away; None where `stop` came first."""
     pause = 0.2
     while not stop.is_set():
+        client = make()
+        started = False
         try:
-            await client.start()
+            started = await unless(stop, _started(client)) is True
         except (KafkaError, OSError) as error:
             log.warning("kafka.away", error=type(error).__name__)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 5)
-        else:
-            return True
-    return False
+        finally:
+            if not started:
+                await leave(client)
+        if started:
+            return client
+        await every(pause, stop)
+        pause = min(pause * 2, 5)
+    return None
+
+
+async def _started(client: Any) -> bool:
+    await client.start()
+    return True
+
+
+async def leave(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Ends a client. Where its broker does not answer within `LEAVE_SECONDS`, it goes on ending
+    by itself: cut off, its connections and what it has in flight would outlive it."""
+    ending = asyncio.create_task(client.stop())
+    _ending.add(ending)
+    ending.add_done_callback(_ended)
+    await asyncio.wait({ending}, timeout=LEAVE_SECONDS)
+
+
+def _ended(ending: "asyncio.Task[None]") -> None:
+    _ending.discard(ending)
+    if not ending.cancelled() and (error := ending.exception()) is not None:
+        log.warning("kafka.left_badly", error=type(error).__name__)

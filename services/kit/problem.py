@@ -7,6 +7,7 @@ pointers to its fields comes back.
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -58,20 +59,33 @@ def of_error(error: EinlassError) -> Response:
 
 def of_validation(errors: Sequence[Any]) -> EinlassError:
     """The failure that pydantic's errors mean. Raises nothing."""
-    if any(e["type"] == "json_invalid" or tuple(e["loc"]) == ("body",) for e in errors):
+    if any(_says_not_json(e) for e in errors):
         return NotJson()
     if any(e["loc"][0] == "path" for e in errors):
         return NotFound()
     return Invalid(
         [
             FieldError(
-                pointer="#" + "".join(f"/{part}" for part in e["loc"][1:]),
+                pointer="#" + "".join(f"/{_token(part)}" for part in e["loc"][1:]),
                 code=e["type"],
                 detail=e["msg"],
             )
             for e in errors
         ]
     )
+
+
+def _says_not_json(error: Any) -> bool:
+    """Whether there was no JSON object at all. A rule about several fields of an object that is
+    there (`value_error`) stands at the body too."""
+    of_the_body: bool = tuple(error["loc"]) == ("body",) and error["type"] != "value_error"
+    return of_the_body or error["type"] == "json_invalid"
+
+
+def _token(part: object) -> str:
+    """A reference token in a URI fragment (RFC 6901, 6). What is no Unicode becomes `?`."""
+    escaped = str(part).replace("~", "~0").replace("/", "~1")
+    return quote(escaped, safe="~!$&'()*+,;=:@?", errors="replace")
 
 
 def known(status: int) -> EinlassError:

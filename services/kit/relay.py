@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,7 +28,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit.db import SHARDS, TRANSACTION_TIMEOUT, Database, array
 from services.kit.ids import uuid7
-from services.kit.kafka import partition_of, producer, start_patiently
+from services.kit.kafka import leave, partition_of, producer, start
+from services.kit.roles import every
 from services.kit.wake import Wake
 
 log = structlog.get_logger(__name__)
@@ -149,7 +151,7 @@ class Relay:
                 except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
                     log.warning("relay.retry", error=type(error).__name__)
                     await self._drop_producer()
-                    await asyncio.sleep(0.5)
+                    await every(0.5, stop)
         finally:
             await self._drop_producer()
             await self._give_back(list(self._held))
@@ -161,10 +163,7 @@ class Relay:
         if not self._held:
             return 0
         if self._producer is None:
-            fresh = producer(self.bootstrap)
-            if not await start_patiently(fresh, stop):
-                return 0
-            self._producer = fresh
+            self._producer = await start(partial(producer, self.bootstrap), stop)
             return 1
         rows = await self._fetch()
         BACKLOG.set(max((row.age for row in rows), default=0))
@@ -312,10 +311,7 @@ class Relay:
     async def _drop_producer(self) -> None:
         client, self._producer = self._producer, None
         if client is not None:
-            try:
-                await asyncio.wait_for(client.stop(), 5)
-            except (KafkaError, OSError, TimeoutError):
-                log.warning("relay.producer_stop_failed")
+            await leave(client)
 
     async def _give_back(self, shards: list[int]) -> None:
         self._held = {}

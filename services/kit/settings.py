@@ -7,7 +7,7 @@ import base64
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,11 +22,11 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="EINLASS_", extra="ignore")
 
-    redis_url: str
+    redis_url: str = Field(repr=False)
     kafka_bootstrap: str
     public_url: str
     secret_key: SecretStr
-    smtp_url: str = "smtp://127.0.0.1:25"
+    smtp_url: str = Field(default="smtp://127.0.0.1:25", repr=False)
     registration_internal_url: str = "http://127.0.0.1:8091"
     timezone: str = "Europe/Berlin"
     organisation: str = "Einlass"

@@ -16,7 +16,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 
-def _places(trace: TracebackType | None) -> list[str]:
+def places(trace: TracebackType | None) -> list[str]:
+    """Where an exception came from: `file:line:function`, the innermost last."""
     return [f"{f.filename.split('/')[-1]}:{f.lineno}:{f.name}" for f in traceback.extract_tb(trace)]
 
 
@@ -27,7 +28,7 @@ def _exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     error = info[1] if isinstance(info, tuple) else info
     if isinstance(error, BaseException):
         event["error"] = type(error).__name__
-        event["at"] = _places(error.__traceback__)[-8:]
+        event["at"] = places(error.__traceback__)[-8:]
     return event
 
 

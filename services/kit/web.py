@@ -69,7 +69,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.stopping = asyncio.Event()
-    app.add_middleware(Guard, secure=public_url.startswith("https://"))
+    tell = _teller(error_page)
+    app.add_middleware(Guard, secure=public_url.startswith("https://"), tell=tell)
     app.router.routes.extend(
         health.routes(needed, helpful or {}, stopping=app.state.stopping.is_set)
     )
@@ -81,7 +82,7 @@ def create_app(
         PoolTimeout,
         OSError,
     ):
-        app.add_exception_handler(kind, _teller(error_page))
+        app.add_exception_handler(kind, tell)
     return app
 
 

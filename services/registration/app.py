@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from services import __version__
 from services.kit import redis, web
-from services.registration import api, pages
+from services.registration import api, apidocs, pages
 from services.registration.board import Board
 from services.registration.limits import Limits
 from services.registration.operators import LocalIntrospection
@@ -57,5 +57,6 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
     )
     app.include_router(api.router)
     app.include_router(api.internal)
+    app.include_router(apidocs.router)
     app.include_router(pages.router)
     return app

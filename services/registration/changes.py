@@ -33,12 +33,13 @@ class Changes:
         before: Mapping[UUID, Locked],
         after: Mapping[UUID, tuple[Seats, Speaker]],
     ) -> None:
-        """Writes the events whose counters differ; `before` are locked by this transaction."""
+        """Writes the events whose counters or lights differ; `before` are locked by this
+        transaction, with the settings that hold from now on."""
         changed: dict[UUID, Locked] = {}
         for event_id, (seats, speaker) in after.items():
-            counted = replace(seats, seq=speaker.seq)
-            if counted != before[event_id].seats:
-                changed[event_id] = before[event_id].after(counted)
+            now = before[event_id].after(replace(seats, seq=speaker.seq))
+            if now != before[event_id]:
+                changed[event_id] = now
             await outbox.add(conn, REGISTRATION, speaker.said)
         lit = await counters.save_many(conn, changed)
         for event_id, locked in changed.items():

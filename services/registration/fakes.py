@@ -80,6 +80,11 @@ class MemoryService:
     _events: dict[str, _Counted] = field(default_factory=dict)
     _kept: list[_Kept] = field(default_factory=list)
 
+    @property
+    def signed_up(self) -> list[SignUp]:
+        """The forms that were taken, in order."""
+        return [kept.sent for kept in self._kept]
+
     def put(self, event: Event, counters: Seats) -> None:
         """Adds an event, or changes it and its counters."""
         self._events[event.slug] = _Counted(event, counters)

@@ -40,7 +40,8 @@ class Handler:
     clock: Clock
 
     async def __call__(self, conn: AsyncConnection, messages: Sequence[WaitlistMessage]) -> None:
-        """Raises LookupError for an event or a person that registration never knew."""
+        """Raises LookupError for an event or a person that registration never knew, and
+        AssertionError for seats that are not held or not the person's number."""
         now = self.clock.now()
         locked = await counters.lock_many(conn, sorted({m.event_id for m in messages}))
         wished = [m.data.registration_id for m in messages if isinstance(m, Promoted)]
@@ -67,6 +68,10 @@ class Handler:
 
     def _promote(self, part: _Round, person: Registration, seats: int, moved_up: Set[UUID]) -> bool:
         """Gives held seats to a person who still waits; whether it came true."""
+        if person.event_id != part.locked.event.id:
+            raise LookupError("a person of another event")
+        if person.seats != seats:
+            raise AssertionError("a wish for another number of seats than the person's")
         waits = (
             person.status == "waitlisted"
             and person.id not in moved_up

@@ -1,8 +1,8 @@
 """The JSON API's documents. Public ones hold no number of seats of an event."""
 
 import re
-from datetime import date, time
-from typing import Annotated, Any, Literal, Self
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from services.contracts.envelope import Locale
+from services.kit.text import can_be_kept
 from services.registration.domain.event import Day, Event, Status
 from services.registration.domain.light import FewLeft, Light, State
 from services.registration.domain.seats import Line, Seats
@@ -25,6 +26,14 @@ from services.registration.domain.seats import Line, Seats
 OneLine = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Slug = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
+# Some years from either end of the calendar, so that the day after one and its moment in
+# another time zone exist too.
+Date = Annotated[date, Field(ge=date(1970, 1, 1), le=date(2999, 12, 31))]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC)),
+]
+NO_NUL: Final = r"^[^\x00]*$"
 
 
 class Strict(BaseModel):
@@ -69,7 +78,7 @@ class StandingOut(BaseModel):
 class DayDoc(Strict):
     """A day; times are wall-clock times in the event's time zone, such as `18:00`."""
 
-    date: date
+    date: Date
     starts_at: time | None = None
     ends_at: time | None = None
 
@@ -101,9 +110,9 @@ class WindowDoc(Strict):
     """Sign-up is open from `opens_at` (at once) until `closes_at` (the first day's begin);
     people may cancel until `cancel_until` (the first day's begin)."""
 
-    opens_at: AwareDatetime | None = None
-    closes_at: AwareDatetime | None = None
-    cancel_until: AwareDatetime | None = None
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
+    cancel_until: Moment | None = None
 
 
 class WaitlistDoc(Strict):
@@ -150,8 +159,8 @@ class EventIn(Strict):
 
     slug: Slug
     title: OneLine
-    summary: Annotated[str, Field(max_length=1000)] = ""
-    description: Annotated[str, Field(max_length=50_000)] = ""
+    summary: Annotated[str, Field(max_length=1000, pattern=NO_NUL)] = ""
+    description: Annotated[str, Field(max_length=50_000, pattern=NO_NUL)] = ""
     days: Annotated[list[DayDoc], Field(min_length=1, max_length=60)]
     timezone: str | None = None
     place: OneLine | None = None
@@ -179,6 +188,8 @@ class EventIn(Strict):
     @field_validator("questions")
     @classmethod
     def _schemas(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        if not can_be_kept(value):
+            raise ValueError("a text holds a character that cannot be kept")
         for name, schema in value.items():
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
                 raise ValueError("a question's name is small letters, digits and _")
@@ -234,7 +245,9 @@ class EventPatch(RootModel[dict[str, Any]]):
     @model_validator(mode="after")
     def _reason(self) -> Self:
         reason = self.root.get("reason")
-        if reason is not None and (not isinstance(reason, str) or len(reason) > 1000):
+        if reason is None:
+            return self
+        if not isinstance(reason, str) or len(reason) > 1000 or not can_be_kept(reason):
             raise ValueError("reason is a text of up to 1000 characters")
         return self
 

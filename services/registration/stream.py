@@ -6,7 +6,6 @@ ends when the process does, and the browser comes back by itself.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Final
 
 from fastapi.sse import ServerSentEvent
@@ -27,15 +26,14 @@ async def lights(board: Board, stopping: asyncio.Event) -> AsyncIterator[ServerS
             if found.state != "past":
                 yield _event(Change(found.event.slug, found.light, found.state))
         ended = asyncio.create_task(stopping.wait())
+        following = asyncio.create_task(queue.get())
         try:
             while not ended.done():
-                following = asyncio.create_task(queue.get())
                 await asyncio.wait({following, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if following.done():
                     yield _event(following.result())
-                else:
-                    following.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await following
+                    following = asyncio.create_task(queue.get())
         finally:
-            ended.cancel()
+            for task in (ended, following):
+                task.cancel()
+            await asyncio.gather(ended, following, return_exceptions=True)

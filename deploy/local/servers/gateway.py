@@ -5,19 +5,26 @@ from __future__ import annotations
 import sysconfig
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from deploy.local.child import FIRST_STAGE, Program
 from deploy.local.plan import HOST, ROOT, SERVICES, Ports
 
+# An address for documentation alone (RFC 5737), since Caddy wants at least one.
+_NOBODY: Final = "192.0.2.0/32"
 CADDYFILE: Final = ROOT / "deploy" / "gateway" / "Caddyfile"
 
 
-def program(directory: Path, ports: Ports, env: Mapping[str, str]) -> Program:
-    """The gateway on loopback. ``EINLASS_<SERVICE>_UPSTREAMS`` in ``env`` is kept where set."""
-    directory.mkdir(parents=True, exist_ok=True)
+def program(
+    directory: Path, ports: Ports, env: Mapping[str, str], proxies: Sequence[str] = ()
+) -> Program:
+    """The gateway on loopback. ``EINLASS_<SERVICE>_UPSTREAMS`` in ``env`` is kept where set.
+
+    ``proxies``: networks whose word on a client's address is taken.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     upstreams = {
         f"EINLASS_{service.upper()}_UPSTREAMS": f"{HOST}:{ports.api(service)}"
         for service in SERVICES
@@ -33,6 +40,10 @@ def program(directory: Path, ports: Ports, env: Mapping[str, str]) -> Program:
             "EINLASS_GATEWAY_ADDRESS": f"http://:{ports.gateway}",
             "EINLASS_GATEWAY_BIND": HOST,
             "EINLASS_GATEWAY_DATA": str(directory),
+            # Where Caddy keeps an identity of its own: not in the user's home.
+            "XDG_DATA_HOME": str(directory),
+            "XDG_CONFIG_HOME": str(directory),
+            "EINLASS_TRUSTED_PROXIES": " ".join(proxies) or _NOBODY,
         },
         ready=lambda: answers(f"http://{HOST}:{ports.gateway}/healthz"),
         stage=FIRST_STAGE,

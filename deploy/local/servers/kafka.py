@@ -59,7 +59,7 @@ def program(
         StackError: the jars cannot be had, or formatting failed.
     """
     jars = classpath(log)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     properties = directory / "server.properties"
     properties.write_text(_properties(directory / "data", port, controller_port))
     logging = directory / "log4j2.yaml"
@@ -77,6 +77,8 @@ def program(
             # The quick compiler alone: half the processor time at start, and a single node for
             # one site never does enough for the thorough one to pay off.
             "-XX:TieredStopAtLevel=1",
+            # Its file of counters in /tmp, which nobody reads, can hold up a pause.
+            "-XX:-UsePerfData",
             *("-Xlog:disable", "-Xlog:all=error:stderr"),
             *("kafka.Kafka", str(properties)),
         ],

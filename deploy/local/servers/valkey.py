@@ -14,7 +14,7 @@ from deploy.local.plan import HOST
 
 def program(directory: Path, port: int, env: Mapping[str, str]) -> Program:
     """The server, bound to loopback, without persistence."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     options = {
         "bind": HOST,
         "port": str(port),

@@ -56,6 +56,7 @@ class Look:
                 ]
             ),
             autoescape=True,
+            auto_reload=False,
         )
         for locale, environment in self._environments.items():
             environment.globals.update(

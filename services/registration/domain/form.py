@@ -15,6 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from services.contracts.envelope import Locale
 from services.kit.errors import FieldError
+from services.kit.text import can_be_kept
 from services.registration.domain.event import Event
 
 MAX_NAME: Final = 200
@@ -99,6 +100,9 @@ def _check_answers(answers: dict[str, Any], questions: dict[str, Any]) -> Iterat
             "additionalProperties": False,
         }
     )
+    for name, answer in answers.items():
+        if name in questions and not can_be_kept(answer):
+            yield FieldError(f"#/answers/{name}", "not_fitting", "This answer does not fit.")
     for error in validator.iter_errors(answers):
         if error.validator == "required":
             missing = [name for name in required if name not in answers]

@@ -112,6 +112,8 @@ def cancel(seats: Seats, party: int, was: Literal["confirmed", "waitlisted"]) ->
 
 def promote(seats: Seats, party: int, *, still_waits: bool) -> Freed:
     """The waitlist wishes held seats for a party. Where it has left, they are freed again."""
+    if party > seats.held:
+        raise AssertionError("a wish for more seats than are held")
     if still_waits:
         return Freed(
             replace(

@@ -9,6 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.text import can_be_kept
 from services.registration.domain.event import Day, Event
 from services.registration.domain.light import FewLeft, Light
 from services.registration.domain.seats import Line, Seats
@@ -132,6 +133,8 @@ async def public_events(conn: AsyncConnection) -> Sequence[Listed]:
 
 async def by_slug(conn: AsyncConnection, slug: str) -> Listed | None:
     """The event with this slug."""
+    if not can_be_kept(slug):
+        return None
     row = (await conn.execute(_LISTED.where(table.c.slug == slug))).one_or_none()
     return _listed(row) if row else None
 
