@@ -20,7 +20,7 @@ class Settings(BaseSettings):
     at once (KIP-345) instead of after the session's 30 s.
     """
 
-    model_config = SettingsConfigDict(env_prefix="EINLASS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="EINLASS_", extra="ignore", env_ignore_empty=True)
 
     redis_url: str = Field(repr=False)
     kafka_bootstrap: str

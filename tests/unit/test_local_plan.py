@@ -44,7 +44,10 @@ def test_a_server_from_elsewhere_needs_no_port_of_ours() -> None:
 
 
 def test_an_empty_variable_means_a_server_of_our_own() -> None:
-    assert Elsewhere.of({"EINLASS_POSTGRES_URL": ""}).postgres is None
+    elsewhere = Elsewhere.of({"EINLASS_POSTGRES_URL": "", "EINLASS_REDIS_URL": "redis://cache"})
+
+    assert elsewhere.postgres is None
+    assert elsewhere.variables() == ["EINLASS_REDIS_URL"]
 
 
 def test_a_busy_port_is_named_with_what_wants_it_and_what_to_set(
@@ -69,6 +72,13 @@ def test_free_ports_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_is_free", lambda _port: True)
 
     plan.check_ports(Ports(8080), NOTHING, services=True)
+
+
+def test_a_port_that_gets_free_in_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, False])
+    monkeypatch.setattr(plan, "_is_free", lambda _port: next(answers, True))
+
+    plan.check_ports(Ports(8080), NOTHING, services=True, patience=10)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65535, 70000])
