@@ -1,10 +1,10 @@
 """`einlass`: every process and every command of the installation.
 
-    einlass <service> api|worker     a process of a service
-    einlass migrate                  databases and topics to the newest version
-    einlass operator …               who may operate
-    einlass contracts                OpenAPI, AsyncAPI and JSON Schema from the code
-    einlass dead-letters …           messages that could not be handled
+einlass <service> api|worker     a process of a service
+einlass migrate                  databases and topics to the newest version
+einlass operator …               who may operate
+einlass contracts                OpenAPI, AsyncAPI and JSON Schema from the code
+einlass dead-letters …           messages that could not be handled
 """
 
 import asyncio
@@ -151,7 +151,9 @@ def letters_list(service: str) -> None:
     """Lists what a service could not handle, and why."""
     db = Database(_settings(_service_name(service)).database_url, name="cli", pool=1)
     for row in asyncio.run(deadletters.waiting(db)):
-        typer.echo(f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.topic}/{row.partition}/{row.offset}")
+        typer.echo(
+            f"{row.id}  {row.at:%Y-%m-%d %H:%M:%S}  {row.topic}/{row.partition}/{row.offset}"
+        )
         typer.echo(f"    {row.error}")
 
 

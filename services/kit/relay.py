@@ -53,8 +53,12 @@ _SEEN = sa.text(
 _ALIVE = sa.text(
     "SELECT count(*) FROM relay WHERE seen_at > clock_timestamp() - make_interval(secs => :lease)"
 )
+# The cast keeps a lease below a second from being rounded to none, which would forget everybody.
 _FORGET = sa.text(
-    "DELETE FROM relay WHERE seen_at < clock_timestamp() - make_interval(secs => 20 * :lease)"
+    """
+    DELETE FROM relay
+    WHERE seen_at < clock_timestamp() - make_interval(secs => 20 * CAST(:lease AS float8))
+    """
 )
 _RENEW = sa.text(
     """

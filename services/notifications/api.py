@@ -12,8 +12,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.contracts.notifications import MailKind
 from services.kit.db import Database
+from services.kit.openapi import fails
 from services.kit.operators import require
 from services.notifications import service
+from services.notifications.domain.errors import MailForgotten, MailInHand, MailNotFound
 from services.notifications.domain.mail import MailStatus
 from services.notifications.schemas import LedgerView, MailView
 
@@ -69,6 +71,7 @@ async def read_ledger(
     "/{mail_id}",
     summary="What became of one mail",
     dependencies=[Depends(require("viewer"))],
+    responses=fails(MailNotFound),
 )
 async def read_mail(db: Db, mail_id: MailId) -> MailView:
     async with db.read() as conn:
@@ -80,6 +83,7 @@ async def read_mail(db: Db, mail_id: MailId) -> MailView:
     status_code=202,
     summary="Send a mail again that was sent or given up",
     dependencies=[Depends(require("editor"))],
+    responses=fails(MailNotFound, MailInHand, MailForgotten),
 )
 async def resend(db: Db, on_mail: OnMail, mail_id: MailId) -> MailView:
     async with db.transaction() as conn:

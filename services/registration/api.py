@@ -13,10 +13,23 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from services.kit.errors import NotFound, Unauthorized
+from services.kit.errors import NotFound, TooManyRequests, Unauthorized
+from services.kit.openapi import fails
 from services.kit.operators import Operator, require
 from services.registration.board import Board, PublicEvent
-from services.registration.domain.errors import NothingOffered
+from services.registration.domain.errors import (
+    AlreadyRegistered,
+    CalledOff,
+    CancellationClosed,
+    CapacityTooLow,
+    EventFull,
+    IdempotencyMismatch,
+    NothingOffered,
+    NotPublished,
+    NoWayBack,
+    RegistrationClosed,
+    SlugTaken,
+)
 from services.registration.domain.form import SignUp
 from services.registration.messages import event_url
 from services.registration.programme import Programme
@@ -127,7 +140,11 @@ async def availability_stream(request: Request, board: Shown) -> AsyncIterator[S
     "/events/{slug}/registrations",
     status_code=201,
     tags=["registrations"],
+    summary="Sign up",
     response_model_exclude_none=True,
+    responses=fails(
+        EventFull, AlreadyRegistered, RegistrationClosed, IdempotencyMismatch, TooManyRequests
+    ),
 )
 async def sign_up(
     request: Request,
@@ -136,7 +153,8 @@ async def sign_up(
     body: SignUpIn,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
 ) -> SignedUpOut:
-    """Signs up. The same Idempotency-Key with the same body gets the same answer."""
+    """Gives a place at once, or a place in line where the event is booked up. The same
+    Idempotency-Key with the same body gets the same answer."""
     sent = SignUp(
         name=body.name,
         email=body.email,
@@ -180,33 +198,43 @@ async def get_registration(
 @router.post(
     "/registrations/{registration_id}/cancellation",
     tags=["registrations"],
+    summary="Cancel, or leave the line",
     response_model_exclude_none=True,
+    responses=fails(CancellationClosed),
 )
 async def cancel(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
-    """Cancels, or leaves the line; once cancelled, does nothing more."""
+    """To cancel again changes nothing."""
     return _standing(await service.cancel(registration_id, token))
 
 
 @router.post(
     "/registrations/{registration_id}/acceptance",
     tags=["registrations"],
+    summary="Accept an offer",
     response_model_exclude_none=True,
+    responses=fails(NothingOffered),
 )
 async def accept(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
-    """Accepts an offer. Places are given automatically, so there is none to accept."""
+    """Places are given automatically, so there is none to accept."""
     await service.registration(registration_id, token)
     raise NothingOffered
 
 
-@router.get("/admin/events", tags=["operators"])
+@router.get("/admin/events", tags=["operators"], summary="All events with their counts")
 async def admin_list(_: Viewer, programme: Events) -> list[EventOut]:
-    """All events with their counts, drafts too, the newest first."""
+    """Drafts too; the newest first."""
     return list(await programme.all())
 
 
-@router.post("/admin/events", status_code=201, tags=["operators"])
+@router.post(
+    "/admin/events",
+    status_code=201,
+    tags=["operators"],
+    summary="Make an event",
+    responses=fails(SlugTaken, NotPublished),
+)
 async def admin_create(_: Editor, programme: Events, body: EventIn) -> EventOut:
-    """A new event; published at once where `status` says so."""
+    """It is published at once where `status` says so."""
     return await programme.create(body)
 
 
@@ -216,10 +244,15 @@ async def admin_get(_: Viewer, programme: Events, slug: str) -> EventOut:
     return await programme.one(slug)
 
 
-@router.patch("/admin/events/{slug}", tags=["operators"])
+@router.patch(
+    "/admin/events/{slug}",
+    tags=["operators"],
+    summary="Change an event, publish it, call it off",
+    responses=fails(SlugTaken, CapacityTooLow, NotPublished, NoWayBack, CalledOff),
+)
 async def admin_change(_: Editor, programme: Events, slug: str, body: EventPatch) -> EventOut:
-    """Changes an event by a merge patch (RFC 7396): publish it with `{"status":"published"}`,
-    call it off with `{"status":"called_off","reason":"…"}`."""
+    """A merge patch (RFC 7396). Publish with `{"status":"published"}`, call off with
+    `{"status":"called_off","reason":"…"}`."""
     patch: dict[str, Any] = dict(body.root)
     reason = patch.pop("reason", None)
     return await programme.change(slug, patch, reason)

@@ -9,8 +9,10 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.kit.db import Database
+from services.kit.openapi import fails
 from services.kit.operators import require
 from services.waitlist import service
+from services.waitlist.domain.errors import UnknownLine
 from services.waitlist.schemas import LedgerView, LineView
 
 
@@ -27,6 +29,7 @@ router = APIRouter(
     prefix="/api/v1/admin/waitlist",
     tags=["waitlist"],
     dependencies=[Depends(require("viewer")), Depends(_never_kept)],
+    responses=fails(UnknownLine),
 )
 
 Db = Annotated[Database, Depends(_database)]
