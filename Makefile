@@ -70,8 +70,8 @@ unit: $(DEV) ## Run the tests that need no servers
 test: $(DEV) browser ## Run all tests, on real servers of their own
 	$(BIN)/pytest
 
-chaos: $(DEV) ## Kill processes in the middle of their work and see that nothing is lost
-	$(BIN)/pytest tests/chaos
+chaos: $(DEV) ## Break everything in the middle of its work and see that nothing is lost
+	EINLASS_CHAOS=1 $(BIN)/pytest tests/chaos
 
 check: lint format-check types imports contracts-check test ## Everything that CI runs
 

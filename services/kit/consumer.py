@@ -40,7 +40,7 @@ HANDLED = Counter("einlass_consumer_messages", "Messages handled.", ["consumer"]
 RETRIES = Counter("einlass_consumer_retries", "Batches the servers failed.", ["consumer"])
 SECONDS = Histogram("einlass_consumer_batch_seconds", "Time of one batch.", ["consumer"])
 
-BATCH_MESSAGES: Final = 500
+BATCH_MESSAGES: Final = 8000
 COMMIT_SECONDS: Final = 5.0
 M = TypeVar("M", bound=Message)
 Handler = Callable[[AsyncConnection, Sequence[M]], Awaitable[None]]
@@ -159,9 +159,10 @@ class Consumer(Generic[M]):
 
     async def _handle(self, conn: AsyncConnection, records: Iterable[Any]) -> None:
         messages: list[M] = []
+        decode = self.adapter.validator.validate_json
         for record in records:
             try:
-                messages.append(self.adapter.validate_json(record.value or b""))
+                messages.append(decode(record.value or b""))
             except ValidationError as error:
                 await inbox.set_aside(conn, self.name, record, _reason(error))
         fresh = await inbox.admit(conn, self.name, messages)

@@ -19,6 +19,7 @@ Unexpected failures are of no type of ours and become 500 `internal`.
 import inspect
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import ClassVar
 
 
@@ -37,7 +38,12 @@ class EinlassError(Exception):
     @property
     def detail(self) -> str:
         """The sentence for the person, in English; pages translate it."""
-        return inspect.cleandoc(type(self).__doc__ or "")
+        return _sentence(type(self).__doc__)
+
+
+@cache
+def _sentence(doc: str | None) -> str:
+    return inspect.cleandoc(doc or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 Invariant: a body over 64 KiB is refused before it is read; no answer leaves without the
 security headers; a path is logged and counted as its route's template, never with its token.
+HEAD is answered as GET is, without the body, also where that would never end.
 """
 
 import time
@@ -53,6 +54,15 @@ HEADERS: Final = {
 }
 
 
+def headers(secure: bool) -> dict[str, str]:
+    """What every answer carries; `secure` where the public address is https."""
+    return {**HEADERS, "strict-transport-security": "max-age=31536000"} if secure else HEADERS
+
+
+# Whatever else somebody sends as a method would make a new time series of the metrics.
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
 Tell = Callable[[Request, Exception], Awaitable[Response]]
 
 
@@ -63,22 +73,20 @@ class Guard:
     def __init__(self, app: ASGIApp, *, secure: bool, tell: Tell) -> None:
         self._app = app
         self._tell = tell
-        self._headers = dict(HEADERS)
-        if secure:
-            self._headers["strict-transport-security"] = "max-age=31536000"
+        self._headers = headers(secure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status, started = time.perf_counter(), 500, False
-        method: str = scope["method"]
-        headless = method == "HEAD"
+        began, status, started, headed = time.perf_counter(), 500, False, False
+        headless = scope["method"] == "HEAD"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         if headless:
             scope = {**scope, "method": "GET"}
 
         async def guarded(message: Message) -> None:
-            nonlocal status, started
+            nonlocal status, started, headed
             if message["type"] == "http.response.start":
                 status, started = message["status"], True
                 headers = MutableHeaders(scope=message)
@@ -86,13 +94,19 @@ class Guard:
                     headers.setdefault(name, value)
                 SECONDS.labels(method, _route(scope)).observe(time.perf_counter() - began)
             elif headless:
-                message = {**message, "body": b""}
+                headed = True
+                await send({"type": "http.response.body"})
+                if message.get("more_body"):
+                    raise _Headed
+                return
             await send(message)
 
         try:
             _refuse_declared(scope)
             await self._app(scope, _limited(scope, receive), guarded)
         except Exception as error:
+            if headed:
+                return
             if not isinstance(error, EinlassError):
                 log.error("http.failed", route=_route(scope), exc_info=True)
             if started:
@@ -106,13 +120,17 @@ class Guard:
                 log.warning("http.status", method=method, route=_route(scope), status=status)
 
 
+class _Headed(Exception):
+    """All that HEAD asks for has been sent; what follows is not needed."""
+
+
 def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "other")
 
 
 def _refuse_declared(scope: Scope) -> None:
     declared = Headers(scope=scope).get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAX_BODY:
+    if declared.isdecimal() and int(declared) > MAX_BODY:
         raise BodyTooLarge
 
 

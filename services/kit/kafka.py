@@ -61,7 +61,9 @@ def consumer(bootstrap: str, group: str, instance_id: str | None) -> AIOKafkaCon
         heartbeat_interval_ms=3_000,
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=300_000,
-        fetch_max_wait_ms=500,
+        fetch_max_wait_ms=50,
+        fetch_max_bytes=16_777_216,
+        max_partition_fetch_bytes=1_048_576,
         fetch_min_bytes=1,
         retry_backoff_ms=100,
     )

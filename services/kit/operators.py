@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal, Protocol
 import httpx
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ValidationError
 
 from services.kit.errors import Busy, Forbidden, Unauthorized
 
@@ -61,6 +62,14 @@ def require(role: Role) -> Callable[..., Awaitable[Operator]]:
     return check
 
 
+class _Answer(BaseModel):
+    """What is read of an introspection's answer (RFC 7662, 2.2)."""
+
+    active: bool
+    username: str | None = None
+    scope: Role | None = None
+
+
 class RemoteIntrospection:
     """Asks registration; keeps answers by the token's hash."""
 
@@ -84,7 +93,11 @@ class RemoteIntrospection:
             async with httpx.AsyncClient(timeout=5) as client:
                 answer = await client.post(self._url, data={"token": token})
                 answer.raise_for_status()
-        except httpx.HTTPError as error:
+            told = _Answer.model_validate_json(answer.content)
+        except (httpx.HTTPError, ValidationError) as error:
             raise Busy from error
-        body = answer.json()
-        return Operator(body["username"], body["scope"]) if body["active"] else None
+        if not told.active:
+            return None
+        if told.username is None or told.scope is None:
+            raise Busy
+        return Operator(told.username, told.scope)

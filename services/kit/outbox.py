@@ -8,23 +8,13 @@ event therefore rise in commit order (docs/decisions/0003).
 from collections.abc import Sequence
 from uuid import UUID
 
-import orjson
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Message
 from services.contracts.topics import Topic
-from services.kit.db import OUTBOX, SHARDS, array
+from services.kit.db import OUTBOX, SHARDS, copy
 
-_INSERT = sa.text(
-    """
-    INSERT INTO outbox (shard, topic, key, payload)
-    SELECT shard, :topic, key, payload
-    FROM unnest(:shards, :keys, :payloads) WITH ORDINALITY AS m (shard, key, payload, place)
-    ORDER BY place
-    """
-)
+_COLUMNS = ("shard", "topic", "key", "payload")
 
 
 def shard_of(event_id: UUID) -> int:
@@ -34,19 +24,20 @@ def shard_of(event_id: UUID) -> int:
 
 def encode(message: Message) -> bytes:
     """The message as UTF-8 JSON."""
-    return orjson.dumps(message.model_dump(mode="json"))
+    return message.__pydantic_serializer__.to_json(message)
 
 
 async def add(conn: AsyncConnection, topic: Topic, messages: Sequence[Message]) -> None:
     """Says `messages`, in this order, if and when the transaction of `conn` commits."""
+    await add_encoded(conn, topic, [(m.event_id, encode(m)) for m in messages])
+
+
+async def add_encoded(
+    conn: AsyncConnection, topic: Topic, messages: Sequence[tuple[UUID, bytes]]
+) -> None:
+    """The same for messages that are JSON already, each with its event's id."""
     if not messages:
         return
     conn.info[OUTBOX] = True
-    await conn.execute(
-        _INSERT.bindparams(
-            array("shards", [shard_of(m.event_id) for m in messages], sa.SmallInteger),
-            array("keys", [m.event_id.bytes for m in messages], BYTEA),
-            array("payloads", [encode(m) for m in messages], BYTEA),
-        ),
-        {"topic": topic.name},
-    )
+    rows = [(shard_of(key), topic.name, key.bytes, payload) for key, payload in messages]
+    await copy(conn, "outbox", _COLUMNS, rows)

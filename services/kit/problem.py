@@ -18,6 +18,7 @@ from services.kit.errors import BodyTooLarge, EinlassError, FieldError, Invalid,
 
 MEDIA_TYPE = "application/problem+json"
 TOO_LARGE = "einlass.too_large"
+_UNREADABLE = "There was an error parsing the body"  # fastapi.routing
 
 
 class ProblemField(BaseModel):
@@ -39,9 +40,9 @@ class Problem(BaseModel):
     errors: list[ProblemField] | None = None
 
 
-def of_error(error: EinlassError) -> Response:
-    """The answer that tells of `error`."""
-    body: dict[str, Any] = {
+def document(error: EinlassError) -> dict[str, Any]:
+    """The members that tell of `error`."""
+    return {
         "type": f"urn:einlass:problem:{error.code}",
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
@@ -49,12 +50,21 @@ def of_error(error: EinlassError) -> Response:
         "detail": error.detail,
         **error.extra,
     }
+
+
+def headers_of(error: EinlassError) -> dict[str, str]:
+    """The header fields that go with it."""
     headers = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body, error.status, headers, media_type=MEDIA_TYPE)
+    return headers
+
+
+def of_error(error: EinlassError) -> Response:
+    """The answer that tells of `error`."""
+    return JSONResponse(document(error), error.status, headers_of(error), media_type=MEDIA_TYPE)
 
 
 def of_validation(errors: Sequence[Any]) -> EinlassError:
@@ -100,5 +110,8 @@ def known(status: int) -> EinlassError:
 
 def of_http(request: Request, error: HTTPException) -> EinlassError:
     """The failure that the framework's error means. It calls a body that the guard cut off a
-    bad request; the guard left a note."""
-    return BodyTooLarge() if request.scope.get(TOO_LARGE) else known(error.status_code)
+    bad request; the guard left a note. Of bodies that are not JSON it tells some apart only by
+    its words: those that are no UTF-8, too deep, or hold a number of thousands of digits."""
+    if request.scope.get(TOO_LARGE):
+        return BodyTooLarge()
+    return NotJson() if error.detail == _UNREADABLE else known(error.status_code)

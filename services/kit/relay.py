@@ -15,16 +15,19 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any, Final
 from uuid import UUID
 
+import asyncpg
 import sqlalchemy as sa
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.db import SHARDS, TRANSACTION_TIMEOUT, Database, array
 from services.kit.ids import uuid7
@@ -35,13 +38,25 @@ from services.kit.wake import Wake
 log = structlog.get_logger(__name__)
 
 PUBLISHED = Counter("einlass_relay_published", "Outbox rows that Kafka acknowledged.", ["topic"])
-BATCH = Histogram("einlass_relay_batch_rows", "Rows a round.", buckets=(1, 10, 50, 100, 250, 500))
+BATCH = Histogram(
+    "einlass_relay_batch_rows", "Rows a round.", buckets=(1, 10, 100, 500, 2_000, 8_000, 16_000)
+)
 BACKLOG = Gauge("einlass_relay_oldest_row_seconds", "Age of the oldest row of this relay's shards.")
 SHARDS_HELD = Gauge("einlass_relay_shards", "Shards this relay holds.")
 
+Row = sa.Row[int, int, str, bytes, bytes]  # shard, id, topic, key, payload
+_ID: Final = itemgetter(1)
+# asyncpg's own come from a connection that breaks while SQLAlchemy makes it ready.
+_DATABASE_FAILURES: Final = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+)
+
 LEASE_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 0.1
-BATCH_ROWS: Final = 500
+BATCH_ROWS: Final = 1000
 _SETTLE_SECONDS: Final = TRANSACTION_TIMEOUT.total_seconds() * 2
 
 _SEEN = sa.text(
@@ -81,32 +96,36 @@ _TAKE = sa.text(
 _RELEASE = sa.text(
     "UPDATE outbox_shard SET owner = NULL WHERE owner = :me AND shard = ANY(:shards)"
 )
-_FETCH = sa.text(
+_OLDEST = sa.text(
     """
-    SELECT o.shard, o.id, o.topic, o.key, o.payload,
-           extract(epoch FROM clock_timestamp() - o.created_at) AS age
-    FROM unnest(:shards, :cursors) AS held (shard, cursor)
+    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - o.created_at)), 0)
+    FROM outbox_shard AS s
     CROSS JOIN LATERAL (
-        SELECT * FROM outbox
-        WHERE outbox.shard = held.shard AND outbox.id > held.cursor
-        ORDER BY outbox.id LIMIT :rows) AS o
-    ORDER BY o.id
+        SELECT created_at FROM outbox
+        WHERE outbox.shard = s.shard AND outbox.id > s.cursor
+        ORDER BY outbox.id LIMIT 1) AS o
+    WHERE s.owner = :me
     """
 )
-_GUARD = sa.text(
-    """
-    SELECT count(*) FROM (
-        SELECT 1 FROM outbox_shard AS s
-        JOIN unnest(:shards, :epochs) AS mine (shard, epoch) USING (shard, epoch)
-        WHERE s.owner = :me FOR SHARE OF s) AS held
-    """
-)
-_DELETE = sa.text(
-    """
-    DELETE FROM outbox USING unnest(:shards, :ids) AS sent (shard, id)
-    WHERE outbox.shard = sent.shard AND outbox.id = sent.id
-    """
-)
+# The two of every round go to the driver as they are, each in a transaction of its own: for a
+# single statement that is no more than one way to the server and back.
+_FETCH: Final = """
+SELECT o.shard, o.id, o.topic, o.key, o.payload
+FROM unnest($1::smallint[], $2::bigint[]) AS held (shard, cursor)
+CROSS JOIN LATERAL (
+    SELECT * FROM outbox
+    WHERE outbox.shard = held.shard AND outbox.id > held.cursor
+    ORDER BY outbox.id LIMIT $3) AS o
+"""
+_SETTLE: Final = """
+WITH held AS (
+    SELECT 1 FROM outbox_shard AS s
+    JOIN unnest($1::smallint[], $2::bigint[]) AS mine (shard, epoch) USING (shard, epoch)
+    WHERE s.owner = $3 FOR SHARE OF s)
+DELETE FROM outbox USING unnest($4::smallint[], $5::bigint[]) AS sent (shard, id)
+WHERE outbox.shard = sent.shard AND outbox.id = sent.id
+  AND (SELECT count(*) FROM held) = cardinality($1)
+"""
 _ADVANCE = sa.text(
     """
     UPDATE outbox_shard AS s SET cursor = c.id
@@ -131,6 +150,31 @@ class _Held:
     settled: tuple[int, float] | None = None
 
 
+class _Batch:
+    """What goes to one partition in one round: all of `rows`, or nothing."""
+
+    __slots__ = ("_full", "records", "rows")
+
+    def __init__(self, records: Any) -> None:
+        self.records = records
+        self.rows: list[Row] = []
+        self._full = False
+
+    def add(self, row: Row, key: bytes, payload: bytes) -> None:
+        """Takes a row, unless one before it has found no room."""
+        if self._full:
+            return
+        if self.records.append(key=key, value=payload, timestamp=None) is None:
+            self._full = True
+        else:
+            self.rows.append(row)
+
+
+@lru_cache(maxsize=10_000)
+def _partition_of(key: bytes, partitions: int) -> int:
+    return partition_of(UUID(bytes=key), partitions)
+
+
 @dataclass(slots=True)
 class Relay:
     """Publishes the outbox of one database; any number of relays share its shards."""
@@ -152,7 +196,7 @@ class Relay:
                 try:
                     if not await self._round(stop):
                         await self.wake.wait(POLL_SECONDS)
-                except (KafkaError, SQLAlchemyError, OSError, TimeoutError) as error:
+                except (KafkaError, *_DATABASE_FAILURES) as error:
                     log.warning("relay.retry", error=type(error).__name__)
                     await self._drop_producer()
                     await every(0.5, stop)
@@ -170,7 +214,6 @@ class Relay:
             self._producer = await start(partial(producer, self.bootstrap), stop)
             return 1
         rows = await self._fetch()
-        BACKLOG.set(max((row.age for row in rows), default=0))
         if not rows:
             return 0
         if time.monotonic() - self._leased_at > self.lease:
@@ -200,6 +243,7 @@ class Relay:
                 found = found[:fair]
             elif len(found) < fair:
                 found += await conn.execute(_TAKE, {**who, "room": fair - len(found)})
+            BACKLOG.set((await conn.execute(_OLDEST, {"me": self.me})).scalar_one())
         before = self._held
         self._held = {
             row.shard: _Held(
@@ -213,78 +257,75 @@ class Relay:
         SHARDS_HELD.set(len(self._held))
         await self._advance()
 
-    async def _fetch(self) -> Sequence[sa.Row[Any]]:
+    async def _fetch(self) -> Sequence[Row]:
+        """What waits in its shards, by id, up to `rows` of each."""
         shards = list(self._held)
         cursors = [held.cursor for held in self._held.values()]
-        async with self.db.read() as conn:
-            found = await conn.execute(
-                _FETCH.bindparams(
-                    array("shards", shards, sa.SmallInteger),
-                    array("cursors", cursors, sa.BigInteger),
-                ),
-                {"rows": self.rows},
-            )
-            return found.all()
+        async with self._at_once().connect() as conn:
+            found = await conn.exec_driver_sql(_FETCH, (shards, cursors, self.rows))
+            rows: Sequence[Any] = found.all()
+            return sorted(rows, key=_ID)
 
-    async def _publish(
-        self, client: AIOKafkaProducer, rows: Sequence[sa.Row[Any]]
-    ) -> list[sa.Row[Any]]:
-        """Sends one batch a partition and awaits all. What did not fit waits for the next round.
+    def _at_once(self) -> AsyncEngine:
+        """The database, each statement in a transaction of its own."""
+        return self.db.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def _publish(self, client: AIOKafkaProducer, rows: Sequence[Row]) -> Sequence[Row]:
+        """Sends one batch a partition and awaits all. What did not fit waits for the next round,
+        and so does all that comes after it in its partition.
 
         Raises the first KafkaError; then nothing counts as sent.
         """
-        batches: dict[tuple[str, int], Any] = {}
-        full: set[tuple[str, int]] = set()
-        sent: list[sa.Row[Any]] = []
-        partitions: dict[str, int] = {}
+        batches: dict[tuple[str, int], _Batch] = {}
+        ways: dict[tuple[str, bytes], _Batch] = {}
         for row in rows:
-            if row.topic not in partitions:
-                partitions[row.topic] = len(await client.partitions_for(row.topic))
-            where = (
-                row.topic,
-                partition_of(UUID(bytes=row.key), partitions[row.topic]),
-            )
-            if where in full:
-                continue
-            batch = batches.get(where)
+            _, _, topic, key, payload = row
+            batch = ways.get((topic, key))
             if batch is None:
-                batch = batches[where] = client.create_batch()
-            if batch.append(key=row.key, value=row.payload, timestamp=None) is None:
-                full.add(where)
-            else:
-                sent.append(row)
+                partition = await self._partition(client, topic, key)
+                batch = batches.get((topic, partition))
+                if batch is None:
+                    batch = batches[topic, partition] = _Batch(client.create_batch())
+                ways[topic, key] = batch
+            batch.add(row, key, payload)
         acks = [
-            await client.send_batch(batch, topic, partition=partition)
+            await client.send_batch(batch.records, topic, partition=partition)
             for (topic, partition), batch in batches.items()
         ]
         await asyncio.gather(*acks)
-        for row in sent:
-            PUBLISHED.labels(row.topic).inc()
-        return sent
+        for (topic, _), batch in batches.items():
+            PUBLISHED.labels(topic).inc(len(batch.rows))
+        return [row for batch in batches.values() for row in batch.rows]
 
-    async def _settle(self, sent: Sequence[sa.Row[Any]]) -> None:
+    async def _partition(self, client: AIOKafkaProducer, topic: str, key: bytes) -> int:
+        """Where a key goes. Remembered, since murmur2 in Python takes longer than all the rest
+        that is done about a row."""
+        partitions = len(await client.partitions_for(topic))
+        return _partition_of(key, partitions)
+
+    async def _settle(self, sent: Sequence[Row]) -> None:
         """Deletes what was sent, if every lease it was sent under still stands."""
         shards = sorted({row.shard for row in sent})
-        async with self.db.transaction() as conn:
-            standing = await conn.execute(
-                _GUARD.bindparams(
-                    array("shards", shards, sa.SmallInteger),
-                    array("epochs", [self._held[s].epoch for s in shards], sa.BigInteger),
+        async with self._at_once().connect() as conn:
+            deleted = await conn.exec_driver_sql(
+                _SETTLE,
+                (
+                    shards,
+                    [self._held[shard].epoch for shard in shards],
+                    self.me,
+                    [row.shard for row in sent],
+                    [row.id for row in sent],
                 ),
-                {"me": self.me},
             )
-            if standing.scalar_one() != len(shards):
-                log.warning("relay.lease_lost")
-                self._held, self._leased_at = {}, 0.0
-                return
-            await conn.execute(
-                _DELETE.bindparams(
-                    array("shards", [row.shard for row in sent], sa.SmallInteger),
-                    array("ids", [row.id for row in sent], sa.BigInteger),
-                )
-            )
+        if deleted.rowcount != len(sent):
+            log.warning("relay.lease_lost")
+            self._held, self._leased_at = {}, 0.0
+            return
         due = time.monotonic() + _SETTLE_SECONDS
-        highest = {row.shard: row.id for row in sent}
+        highest: dict[int, int] = {}
+        for row in sent:
+            if row.id > highest.get(row.shard, 0):
+                highest[row.shard] = row.id
         for shard, last in highest.items():
             if self._held[shard].settled is None:
                 self._held[shard].settled = (last, due)
@@ -326,5 +367,5 @@ class Relay:
                     {"me": self.me},
                 )
                 await conn.execute(sa.text("DELETE FROM relay WHERE owner = :me"), {"me": self.me})
-        except (SQLAlchemyError, OSError):
+        except _DATABASE_FAILURES:
             log.warning("relay.shards_not_given_back")

@@ -20,7 +20,13 @@ class Settings(BaseSettings):
     at once (KIP-345) instead of after the session's 30 s.
     """
 
-    model_config = SettingsConfigDict(env_prefix="EINLASS_", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="EINLASS_",
+        extra="ignore",
+        env_ignore_empty=True,
+        # What is wrong is told by its name; the value may be a secret, or stand beside one.
+        hide_input_in_errors=True,
+    )
 
     redis_url: str = Field(repr=False)
     kafka_bootstrap: str
@@ -33,6 +39,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     instance_id: str | None = None
     rate_limits: Literal["on", "off"] = "on"
+    rate_limit_scale: float = Field(default=1, gt=0)
     db_pool: int = 10
     trusted_proxies: str = "127.0.0.1"
 

@@ -32,6 +32,14 @@ def _exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What asyncio adds below its first line are the objects themselves, and with them the
+    message of an exception that nobody awaited."""
+    if event.get("logger") == "asyncio":
+        event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
 def _dumps(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
@@ -54,7 +62,7 @@ def configure(service: str, process: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _first_line],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.JSONRenderer(serializer=_dumps),

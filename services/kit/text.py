@@ -11,6 +11,13 @@ from typing import Any, Final
 _BROKEN: Final = re.compile("[\0\ud800-\udfff]")
 
 
+def kept(text: str) -> str:
+    """`text`, for the validation of a field. Raises ValueError where it cannot be kept."""
+    if _BROKEN.search(text):
+        raise ValueError("a character in it cannot be kept")
+    return text
+
+
 def can_be_kept(value: Any) -> bool:
     """Whether all text in JSON data, the names of members too, can be kept."""
     todo = [value]

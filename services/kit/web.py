@@ -5,7 +5,7 @@ Invariant: errors of the JSON API are problem documents; whoever answers pages g
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -17,11 +17,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from services.kit import health, problem
 from services.kit.db import is_infrastructure
 from services.kit.errors import Busy, EinlassError
 from services.kit.guard import Guard
+from services.kit.lean import Lean, LeanRoute
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +36,18 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class _App(FastAPI):
+    """An application whose lean routes are looked at before all of its middleware."""
+
+    def __init__(self, *, lean: Lean, **options: Any) -> None:
+        super().__init__(**options)
+        self._lean = lean
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not await self._lean.took(scope, receive, send):
+            await super().__call__(scope, receive, send)
+
+
 def create_app(
     title: str,
     *,
@@ -43,8 +57,10 @@ def create_app(
     helpful: Mapping[str, health.Check] | None = None,
     lifespan: Lifespan | None = None,
     error_page: ErrorPage | None = None,
+    lean: Sequence[LeanRoute] = (),
 ) -> FastAPI:
-    """An application with health, metrics, problem details and the guard.
+    """An application with health, metrics, problem details and the guard. `lean` are routes that
+    are also answered without the framework (kit.lean).
 
     `app.state.stopping` is an event that is set when the process begins to end, so that open
     streams close.
@@ -58,7 +74,8 @@ def create_app(
             async with lifespan(app):
                 yield
 
-    app = FastAPI(
+    app = _App(
+        lean=Lean(lean, secure=public_url.startswith("https://")),
         title=title,
         version=version,
         lifespan=whole,
@@ -70,7 +87,8 @@ def create_app(
     )
     app.state.stopping = asyncio.Event()
     tell = _teller(error_page)
-    app.add_middleware(Guard, secure=public_url.startswith("https://"), tell=tell)
+    secure = public_url.startswith("https://")
+    app.add_middleware(Guard, secure=secure, tell=tell)
     app.router.routes.extend(
         health.routes(needed, helpful or {}, stopping=app.state.stopping.is_set)
     )

@@ -30,7 +30,6 @@ from services.registration.domain.errors import (
     RegistrationClosed,
     SlugTaken,
 )
-from services.registration.domain.form import SignUp
 from services.registration.messages import event_url
 from services.registration.programme import Programme
 from services.registration.schemas import (
@@ -155,22 +154,8 @@ async def sign_up(
 ) -> SignedUpOut:
     """Gives a place at once, or a place in line where the event is booked up. The same
     Idempotency-Key with the same body gets the same answer."""
-    sent = SignUp(
-        name=body.name,
-        email=body.email,
-        seats=body.seats,
-        answers=body.answers,
-        terms_accepted=body.terms_accepted,
-        locale=body.locale,
-    )
-    done = await service.sign_up(slug, sent, idempotency_key, client_of(request))
-    return SignedUpOut(
-        id=done.id,
-        status=done.status,
-        seats=done.seats,
-        position=done.position,
-        manage_url=done.manage_url,
-    )
+    done = await service.sign_up(slug, body.form(), idempotency_key, client_of(request))
+    return SignedUpOut.of(done)
 
 
 def _standing(found: Standing) -> StandingOut:

@@ -7,7 +7,8 @@ from fastapi import FastAPI
 
 from services import __version__
 from services.kit import redis, web
-from services.registration import api, apidocs, pages
+from services.kit.ratelimit import RateLimits, RedisRates
+from services.registration import api, apidocs, lean, pages
 from services.registration.board import Board
 from services.registration.limits import Limits
 from services.registration.operators import LocalIntrospection
@@ -21,12 +22,23 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
     """The application; connects when it starts."""
     parts = Parts.make(settings, "api")
     board = Board(parts.db, parts.lights, parts.clock)
+    rates = RateLimits(RedisRates(settings.redis_url))
+    service = Service(
+        db=parts.db,
+        board=board,
+        limits=Limits(rates, enabled=settings.rate_limits == "on", scale=settings.rate_limit_scale),
+        clock=parts.clock,
+        links=parts.links,
+        changes=parts.changes,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts.relay_wake.start(listen=False)
         await board.start()
         yield
+        await service.drain()
+        await rates.close()
         await board.stop()
         await parts.relay_wake.stop()
         await parts.lights.channel.stop()
@@ -40,18 +52,13 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
         helpful={"redis": redis.ping(settings.redis_url)},
         lifespan=lifespan,
         error_page=pages.error_page,
+        lean=lean.routes(service, board),
     )
     app.state.settings = settings
     app.state.clock = parts.clock
     app.state.board = board
     app.state.introspection = LocalIntrospection(parts.db)
-    app.state.service = Service(
-        db=parts.db,
-        limits=Limits(settings.redis_url, settings.rate_limits == "on"),
-        clock=parts.clock,
-        links=parts.links,
-        changes=parts.changes,
-    )
+    app.state.service = service
     app.state.programme = Programme(
         parts.db, parts.changes, parts.clock, settings.public_url, settings.zone
     )

@@ -79,6 +79,7 @@ class Board:
     def __init__(self, db: Database, lights: Lights, clock: Clock) -> None:
         self._db, self._lights, self._clock = db, lights, clock
         self._lamps: dict[str, tuple[Event, Light | None, datetime]] = {}
+        self._meanwhile: dict[str, tuple[Light | None, datetime]] = {}
         self._shown: dict[str, PublicEvent] = {}
         self._sorted: tuple[PublicEvent, ...] = ()
         self._availability = Availability(b"[]", '""')
@@ -124,25 +125,31 @@ class Board:
             STREAMS.dec()
 
     async def _load(self) -> None:
+        self._meanwhile.clear()
         async with self._db.read() as conn:
             found = await events.public_events(conn)
         lamps = {row.event.slug: (row.event, row.light, row.light_at) for row in found}
         for slug, (event, _, at) in lamps.items():
-            heard = self._lamps.get(slug)
-            if heard is not None and heard[2] > at:  # told of while we were reading
-                lamps[slug] = (event, heard[1], heard[2])
+            # Told of while we were reading. What was told before has been read, or was untrue.
+            light, since = self._meanwhile.get(slug, (None, at))
+            if since > at:
+                lamps[slug] = (event, light, since)
         self._lamps = lamps
         self._show()
 
     def _hear(self, message: bytes) -> None:
-        heard = orjson.loads(message)
-        known = self._lamps.get(heard.get("slug", ""))
-        if known is None:
+        """Takes a notice (see lights.notice); whatever else comes along means: look yourself."""
+        try:
+            heard = orjson.loads(message)
+            slug, light, at = heard["slug"], heard["light"], datetime.fromisoformat(heard["at"])
+            event, _, since = self._lamps[slug]
+            newer = at > since
+        except (ValueError, KeyError, TypeError):
             self._stale.set()
             return
-        at = datetime.fromisoformat(heard["at"])
-        if at > known[2]:
-            self._lamps[heard["slug"]] = (known[0], heard["light"], at)
+        if newer:
+            self._lamps[slug] = (event, light, at)
+            self._meanwhile[slug] = (light, at)
             self._show()
 
     async def _look(self) -> None:
@@ -154,11 +161,16 @@ class Board:
                 await self._load()
             except (SQLAlchemyError, OSError) as error:
                 log.warning("board.look", error=type(error).__name__)
+            except Exception:  # the board goes on with what it has
+                log.error("board.look", exc_info=True)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            self._show()
+            try:
+                self._show()
+            except Exception:  # the same; without this it would stand still for good
+                log.error("board.tick", exc_info=True)
 
     def _show(self) -> None:
         """Works out what is seen now, and tells the listeners what differs."""

@@ -40,7 +40,7 @@ class Changes:
             now = before[event_id].after(replace(seats, seq=speaker.seq))
             if now != before[event_id]:
                 changed[event_id] = now
-            await outbox.add(conn, REGISTRATION, speaker.said)
+            await outbox.add_encoded(conn, REGISTRATION, speaker.said)
         lit = await counters.save_many(conn, changed)
         for event_id, locked in changed.items():
             if locked.light != before[event_id].light:

@@ -8,71 +8,82 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import orjson
+
 from services.contracts import registration as wire
-from services.contracts.envelope import Message, Person
 from services.kit.ids import uuid7
 from services.kit.tokens import TokenBox
 from services.registration.domain.event import Event
 from services.registration.repository.registrations import Registration, Via
 
+# contracts.envelope.Person, as JSON has it.
+Person = dict[str, str]
+
 
 @dataclass(slots=True)
 class Speaker:
-    """Collects the messages of one event, in order. `seq` is the last number given."""
+    """Collects the messages of one event, in order. `seq` is the last number given.
+
+    The messages are written as JSON at once: all in them is ours and was checked where it came
+    in. tests/unit/registration/test_messages.py holds each to its model in services.contracts.
+    """
 
     event_id: UUID
     seq: int
     now: datetime
-    said: list[Message] = field(default_factory=list)
+    said: list[tuple[UUID, bytes]] = field(default_factory=list)
 
-    def say(self, kind: type[Message], data: Any) -> None:
+    def say(self, kind: str, data: dict[str, Any]) -> None:
         """The next message."""
         self.seq += 1
-        self.said.append(
-            kind(
-                id=uuid7(),
-                event_id=self.event_id,
-                seq=self.seq,
-                occurred_at=self.now,
-                data=data,
-            )
-        )
+        message = {
+            "id": str(uuid7()),
+            "event_id": str(self.event_id),
+            "seq": self.seq,
+            "occurred_at": self.now,
+            "version": 1,
+            "type": kind,
+            "data": data,
+        }
+        self.said.append((self.event_id, orjson.dumps(message, option=orjson.OPT_UTC_Z)))
+
+    def event(
+        self,
+        kind: Literal["event.published", "event.changed", "event.called_off"],
+        event: wire.EventDetails,
+        **more: Any,
+    ) -> None:
+        """Says what became of the event itself."""
+        self.say(kind, {"event": event.model_dump(mode="json"), **more})
 
     def confirmed(self, who: Registration, via: Via, person: Person) -> None:
         """Says that a person has a place."""
-        data = wire.ConfirmedData(
-            registration_id=who.id, revision=who.revision, seats=who.seats, via=via, person=person
-        )
-        self.say(wire.RegistrationConfirmed, data)
+        self.say("registration.confirmed", {**_about(who, who.revision, person), "via": via})
 
     def waitlisted(self, who: Registration, position: int, person: Person) -> None:
         """Says that a person joined the line."""
-        data = wire.WaitlistedData(
-            registration_id=who.id,
-            revision=who.revision,
-            seats=who.seats,
-            position=position,
-            person=person,
-        )
-        self.say(wire.RegistrationWaitlisted, data)
+        about = _about(who, who.revision, person)
+        self.say("registration.waitlisted", {**about, "position": position})
 
     def cancelled(
         self, who: Registration, was: Literal["confirmed", "waitlisted"], person: Person
     ) -> None:
         """Says that a person gave the place back or left the line; `who` as it was before."""
-        data = wire.CancelledData(
-            registration_id=who.id,
-            revision=who.revision + 1,
-            seats=who.seats,
-            was=was,
-            person=person,
-        )
-        self.say(wire.RegistrationCancelled, data)
+        self.say("registration.cancelled", {**_about(who, who.revision + 1, person), "was": was})
 
     def freed(self, seats: int) -> None:
         """Says that seats are held for the line, if any are."""
         if seats:
-            self.say(wire.SeatsFreed, wire.SeatsFreedData(seats=seats))
+            self.say("registration.seats_freed", {"seats": seats})
+
+
+def _about(who: Registration, revision: int, person: Person) -> dict[str, Any]:
+    return {
+        "registration_id": str(who.id),
+        "revision": revision,
+        "seats": who.seats,
+        "person": person,
+    }
 
 
 def event_url(public_url: str, event: Event) -> str:
@@ -106,13 +117,19 @@ class Links:
     tokens: TokenBox
     public_url: str
 
-    def manage_url(self, of: Registration) -> str:
+    def url(self, registration_id: UUID, token: str) -> str:
         """The person's own page; whoever has the link may act for the person."""
-        token = self.tokens.open(of.token_sealed, of.id)
-        return f"{self.public_url}/registrations/{of.id}/{token}"
+        return f"{self.public_url}/registrations/{registration_id}/{token}"
+
+    def manage_url(self, of: Registration) -> str:
+        """The same, once more."""
+        return of.manage_url or self.url(of.id, self.tokens.open(of.token_sealed, of.id))
 
     def person(self, of: Registration) -> Person:
-        """The block with personal data."""
-        return Person(
-            name=of.name, email=of.email, locale=of.locale, manage_url=self.manage_url(of)
-        )
+        """The block with personal data (contracts.envelope.Person)."""
+        return {
+            "name": of.name,
+            "email": of.email,
+            "locale": of.locale,
+            "manage_url": self.manage_url(of),
+        }

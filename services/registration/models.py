@@ -66,7 +66,9 @@ registration = sa.Table(
     "registration",
     metadata,
     sa.Column("id", UUID(as_uuid=True), primary_key=True),
-    sa.Column("event_id", UUID(as_uuid=True), sa.ForeignKey("event.id"), nullable=False),
+    # No foreign key: whoever writes holds the lock of the event's row, events are never deleted,
+    # and the check would cost a look-up for each row of a batch.
+    sa.Column("event_id", UUID(as_uuid=True), nullable=False),
     sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("via", sa.Text),

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contracts import registration as wire
 from services.kit import problem
 from services.kit.clock import Clock
 from services.kit.db import Database, after_commit
@@ -71,7 +70,7 @@ class Programme:
             async with self.db.transaction() as conn:
                 await events.insert(conn, event, empty, light)
                 if event.status == "published":
-                    await self._say(conn, event, wire.EventPublished, self._data(event))
+                    await self._publish(conn, event)
         except IntegrityError as error:
             raise SlugTaken from error
         return await self.one(event.slug)
@@ -105,32 +104,24 @@ class Programme:
             raise SlugTaken from error
         return await self.one(event.slug)
 
-    def _data(self, event: Event) -> wire.EventData:
-        return wire.EventData(event=details(event, self.public_url))
-
     def _tell(self, speaker: Speaker, before: Event, event: Event, reason: str | None) -> None:
         """Says what others must know of the change."""
         data = details(event, self.public_url)
         if event.status == "called_off":
-            speaker.say(wire.EventCalledOff, wire.EventCalledOffData(event=data, reason=reason))
+            speaker.event("event.called_off", data, reason=reason)
         elif event.status == "published" and before.status == "draft":
-            speaker.say(wire.EventPublished, wire.EventData(event=data))
+            speaker.event("event.published", data)
         elif event.status == "published":
-            differs = tuple(f for f in _TOLD if getattr(before, f) != getattr(event, f))
+            differs = [f for f in _TOLD if getattr(before, f) != getattr(event, f)]
             if differs:
                 announce = not ANNOUNCED.isdisjoint(differs)
-                speaker.say(
-                    wire.EventChanged,
-                    wire.EventChangedData(event=data, changes=differs, announce=announce),
-                )
+                speaker.event("event.changed", data, changes=differs, announce=announce)
 
-    async def _say(
-        self, conn: AsyncConnection, event: Event, kind: Any, data: wire.EventData
-    ) -> None:
+    async def _publish(self, conn: AsyncConnection, event: Event) -> None:
         """The first message of a new event."""
         found = await counters.lock_many(conn, [event.id])
         speaker = Speaker(event.id, 0, self.clock.now())
-        speaker.say(kind, data)
+        speaker.event("event.published", details(event, self.public_url))
         await self.changes.save(conn, found, {event.id: (found[event.id].seats, speaker)})
         after_commit(conn, self.changes.lights.reload)
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import jsonschema
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -18,10 +19,12 @@ from pydantic import (
 )
 
 from services.contracts.envelope import Locale
-from services.kit.text import can_be_kept
+from services.kit.text import can_be_kept, kept
 from services.registration.domain.event import Day, Event, Status
+from services.registration.domain.form import SignUp
 from services.registration.domain.light import FewLeft, Light, State
 from services.registration.domain.seats import Line, Seats
+from services.registration.service import SignedUp
 
 OneLine = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Slug = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -45,12 +48,18 @@ class Strict(BaseModel):
 class SignUpIn(Strict):
     """A sign-up. `locale` is the language of the mails."""
 
-    name: str = Field(max_length=1000)
-    email: str = Field(max_length=1000)
+    name: Annotated[str, Field(max_length=1000), AfterValidator(kept)]
+    email: Annotated[str, Field(max_length=1000), AfterValidator(kept)]
     seats: int = Field(default=1, ge=1, le=1000)
     answers: dict[str, Any] = Field(default_factory=dict)
     terms_accepted: bool = False
     locale: Locale = "de"
+
+    def form(self) -> SignUp:
+        """The sign-up of the domain, not yet checked."""
+        return SignUp(
+            self.name, self.email, self.seats, self.answers, self.terms_accepted, self.locale
+        )
 
 
 class SignedUpOut(BaseModel):
@@ -62,6 +71,17 @@ class SignedUpOut(BaseModel):
     seats: int
     position: int | None = None
     manage_url: str
+
+    @classmethod
+    def of(cls, done: SignedUp) -> "SignedUpOut":
+        """The document of an answer."""
+        return SignedUpOut.model_construct(
+            id=done.id,
+            status=done.status,
+            seats=done.seats,
+            position=done.position,
+            manage_url=done.manage_url,
+        )
 
 
 class StandingOut(BaseModel):
@@ -123,6 +143,14 @@ class WaitlistDoc(Strict):
     limit: Count | None = None
     promotion: Literal["automatic"] = "automatic"
     policy: Literal["strict"] = "strict"
+
+
+def _refers(value: Any) -> bool:
+    """Whether a schema asks for another one (`$ref`, `$dynamicRef`, `$schema`), which would be
+    fetched, or found missing, when people sign up."""
+    if isinstance(value, dict):
+        return any(key.startswith("$") or _refers(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_refers, value))
 
 
 class PublicEventOut(BaseModel):
@@ -190,6 +218,8 @@ class EventIn(Strict):
     def _schemas(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         if not can_be_kept(value):
             raise ValueError("a text holds a character that cannot be kept")
+        if _refers(value):
+            raise ValueError("a question refers to no other schema")
         for name, schema in value.items():
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
                 raise ValueError("a question's name is small letters, digits and _")

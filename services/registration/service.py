@@ -1,14 +1,13 @@
 """Signing up, standing, cancelling: what people do.
 
-Invariant: one transaction a call, under the lock of the event's seats, committed before the
-answer. What others must learn goes into the outbox of the same transaction.
+Invariant: whoever is answered can rely on it: what the answer says is committed. Many people
+share a transaction (kit.groupcommit); what needs no database is decided before one is asked.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,20 +15,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit import tokens
 from services.kit.clock import Clock
 from services.kit.db import Database
-from services.kit.errors import EinlassError, Invalid, NotFound
+from services.kit.errors import Invalid, NotFound
+from services.kit.groupcommit import GroupCommit
 from services.kit.ids import uuid7
-from services.kit.tokens import TokenBox
+from services.registration.board import PublicEvent
+from services.registration.cancellations import Cancellations, Wish, may_cancel
 from services.registration.changes import Changes
-from services.registration.domain import batch, form, seats
-from services.registration.domain.errors import CancellationClosed
+from services.registration.domain import form
+from services.registration.domain.errors import EventFull, RegistrationClosed
 from services.registration.domain.event import Event
 from services.registration.domain.form import SignUp
 from services.registration.limits import Limits
-from services.registration.messages import Links, Speaker
+from services.registration.messages import Links
 from services.registration.repository import events, registrations
-from services.registration.repository import seats as counters
 from services.registration.repository.registrations import Registration, Via
-from services.registration.repository.seats import Locked
+from services.registration.signups import Application, SignUps
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,36 @@ class Standing:
     via: Via | None
 
 
-@dataclass(frozen=True, slots=True)
+class Shown(Protocol):
+    """What the service must know of the board."""
+
+    def get(self, slug: str) -> PublicEvent | None:
+        """The public event with this slug, as last seen."""
+        ...
+
+
+@dataclass(slots=True)
 class Service:
     """Registration as people see it."""
 
     db: Database
+    board: Shown
     limits: Limits
     clock: Clock
     links: Links
     changes: Changes
+    _sign_ups: GroupCommit[UUID, Application, Registration] = field(init=False)
+    _cancellations: GroupCommit[None, Wish, tuple[Registration, Event]] = field(init=False)
 
-    @property
-    def tokens(self) -> TokenBox:
-        return self.links.tokens
+    def __post_init__(self) -> None:
+        parts = (self.db, self.clock, self.links, self.changes)
+        self._sign_ups = GroupCommit("sign_up", SignUps(*parts).run)
+        self._cancellations = GroupCommit("cancel", Cancellations(*parts).run)
+
+    async def drain(self) -> None:
+        """Returns when nobody waits for an answer any more."""
+        await self._sign_ups.drain()
+        await self._cancellations.drain()
 
     async def sign_up(
         self, slug: str, sent: SignUp, idempotency_key: str | None, client: str
@@ -77,37 +94,41 @@ class Service:
         """Signs a person up; the same key with the same form gets the same answer.
 
         Raises NotFound, Invalid, RegistrationClosed, EventFull, AlreadyRegistered,
-        IdempotencyMismatch, TooManyRequests.
+        IdempotencyMismatch, TooManyRequests, Busy.
         """
-        await self.limits.check(client, sent.email)
-        async with self.db.transaction() as conn:
-            locked = await counters.lock_by_slug(conn, slug)
-            if locked is None or locked.event.status == "draft":
-                raise NotFound
-            now = self.clock.now()
-            new = self._registration(locked.event, sent, idempotency_key, now)
-            (outcome,) = await self._admit(conn, locked, [new], now)
-        if isinstance(outcome, EinlassError):
-            raise outcome
-        assert outcome.first_status != "cancelled"
-        return SignedUp(
-            id=outcome.id,
-            status=outcome.first_status,
-            seats=outcome.seats,
-            position=outcome.first_position,
-            manage_url=self.links.manage_url(outcome),
-        )
-
-    def _registration(
-        self, event: Event, sent: SignUp, idempotency_key: str | None, now: datetime
-    ) -> Registration:
-        """The registration that the form asks for, not yet decided. Raises Invalid."""
+        shown = self.board.get(slug)
+        event = await self._unseen(slug) if shown is None else shown.event
         if errors := form.check(sent, event):
             raise Invalid(errors)
+        if shown is not None and shown.state != "open" and idempotency_key is None:
+            # Told from memory. With a key it may be a repeat, which gets its first answer again.
+            raise EventFull if shown.state == "booked_up" else RegistrationClosed
+        await self.limits.check(client, slug, sent.email)
+        new = self._registration(event, sent, idempotency_key)
+        made = await self._sign_ups.submit(event.id, Application(new, sent, event))
+        assert made.first_status != "cancelled"
+        return SignedUp(
+            id=made.id,
+            status=made.first_status,
+            seats=made.seats,
+            position=made.first_position,
+            manage_url=self.links.manage_url(made),
+        )
+
+    async def _unseen(self, slug: str) -> Event:
+        """An event that was published just now. Raises NotFound."""
+        async with self.db.read() as conn:
+            found = await events.by_slug(conn, slug)
+        if found is None or found.event.status == "draft":
+            raise NotFound
+        return found.event
+
+    def _registration(self, event: Event, sent: SignUp, key: str | None) -> Registration:
+        """The registration that a checked form asks for, not yet decided."""
+        now = self.clock.now()
         email = form.clean_email(sent.email)
         new_id = uuid7()
-        token = self.tokens.issue(new_id)
-        key = hashlib.sha256(idempotency_key.encode()).digest() if idempotency_key else None
+        token = self.links.tokens.issue(new_id)
         return Registration(
             id=new_id,
             event_id=event.id,
@@ -124,119 +145,45 @@ class Service:
             terms_agreed_at=now,
             token_digest=token.digest,
             token_sealed=token.sealed,
-            idempotency_digest=key,
+            idempotency_digest=hashlib.sha256(key.encode()).digest() if key else None,
             request_digest=sent.digest(),
             first_status="confirmed",
             first_position=None,
             revision=1,
             created_at=now,
             updated_at=now,
+            manage_url=self.links.url(new_id, token.clear),
         )
-
-    async def _admit(
-        self, conn: AsyncConnection, locked: Locked, new: Sequence[Registration], now: datetime
-    ) -> list[Registration | EinlassError]:
-        """Decides new registrations of one locked event and writes what follows."""
-        event = locked.event
-        keys = [r.idempotency_digest for r in new if r.idempotency_digest]
-        found = await registrations.known(conn, event.id, keys, [r.email_key for r in new])
-        known = list({r.id: r for r in found}.values())
-        after, outcomes = batch.decide(
-            locked.seats,
-            event.line,
-            event.phase(now) == "open",
-            [(r, r.status != "cancelled") for r in known],
-            new,
-        )
-        speaker = Speaker(event.id, locked.seats.seq, now)
-        all_known = list(known)
-        answers: list[Registration | EinlassError] = []
-        for outcome in outcomes:
-            if isinstance(outcome, batch.Joined):
-                all_known.append(self._joined(speaker, outcome))
-                answers.append(all_known[-1])
-            elif isinstance(outcome, batch.Repeated):
-                answers.append(all_known[outcome.index])
-            else:
-                answers.append(outcome)
-        await registrations.insert_many(conn, all_known[len(known) :])
-        await self.changes.save(conn, {event.id: locked}, {event.id: (after, speaker)})
-        return answers
-
-    def _joined(self, speaker: Speaker, joined: batch.Joined[Registration]) -> Registration:
-        """The registration as decided; says so."""
-        seq, waits = speaker.seq + 1, joined.position is not None
-        made = replace(
-            joined.applicant,
-            seq=seq,
-            status="waitlisted" if waits else "confirmed",
-            via=None if waits else "direct",
-            first_status="waitlisted" if waits else "confirmed",
-            first_position=joined.position,
-        )
-        person = self.links.person(made)
-        if joined.position is None:
-            speaker.confirmed(made, "direct", person)
-        else:
-            speaker.waitlisted(made, joined.position, person)
-            speaker.freed(joined.freed)
-        return made
 
     async def registration(self, registration_id: UUID, token: str) -> Standing:
         """Where a registration stands. Raises NotFound for an unknown id as for a wrong token."""
         async with self.db.read() as conn:
-            found = await self._own(conn, registration_id, token)
-            return await self._standing(conn, found, await events.by_id(conn, found.event_id))
+            found = await registrations.by_id(conn, registration_id)
+            if found is None or not tokens.matches(token, found.token_digest):
+                raise NotFound
+            event = await events.by_id(conn, found.event_id)
+            return await self._standing(conn, found, event)
 
     async def cancel(self, registration_id: UUID, token: str) -> Standing:
-        """Cancels; once cancelled, does nothing more. Raises NotFound, CancellationClosed."""
-        async with self.db.transaction() as conn:
-            event_id = (await self._own(conn, registration_id, token)).event_id
-            locked = (await counters.lock_many(conn, [event_id]))[event_id]
-            # Read again: what was read before the lock may have changed.
-            found = await self._own(conn, registration_id, token)
-            now = self.clock.now()
-            if found.status != "cancelled":
-                if not _may_cancel(locked.event, now):
-                    raise CancellationClosed
-                await self._cancel(conn, locked, found, now)
-                found = replace(found, status="cancelled", revision=found.revision + 1)
-            return await self._standing(conn, found, locked.event)
-
-    async def _cancel(
-        self, conn: AsyncConnection, locked: Locked, found: Registration, now: datetime
-    ) -> None:
-        assert found.status != "cancelled"
-        freed = seats.cancel(locked.seats, found.seats, found.status)
-        speaker = Speaker(found.event_id, locked.seats.seq, now)
-        speaker.cancelled(found, found.status, self.links.person(found))
-        speaker.freed(freed.freed)
-        await registrations.move(conn, [found.id], "cancelled", now)
-        await self.changes.save(
-            conn, {found.event_id: locked}, {found.event_id: (freed.seats, speaker)}
-        )
-
-    async def _own(self, conn: AsyncConnection, registration_id: UUID, token: str) -> Registration:
-        found = await registrations.by_id(conn, registration_id)
-        if found is None or not tokens.matches(token, found.token_digest):
-            raise NotFound
-        return found
+        """Cancels; once cancelled, does nothing more. Raises NotFound, CancellationClosed, Busy."""
+        gone, event = await self._cancellations.submit(None, Wish(registration_id, token))
+        return _standing(gone, event, None, self.clock.now())
 
     async def _standing(self, conn: AsyncConnection, found: Registration, event: Event) -> Standing:
-        waits = found.status == "waitlisted"
-        return Standing(
-            id=found.id,
-            status=found.status,
-            seats=found.seats,
-            position=(
-                await registrations.position(conn, found.event_id, found.seq) if waits else None
-            ),
-            name=found.name,
-            event=event,
-            may_cancel=found.status != "cancelled" and _may_cancel(event, self.clock.now()),
-            via=found.via,
-        )
+        position = None
+        if found.status == "waitlisted":
+            position = await registrations.position(conn, found.event_id, found.seq)
+        return _standing(found, event, position, self.clock.now())
 
 
-def _may_cancel(event: Event, now: datetime) -> bool:
-    return event.status == "published" and now < event.cancels
+def _standing(found: Registration, event: Event, position: int | None, now: datetime) -> Standing:
+    return Standing(
+        id=found.id,
+        status=found.status,
+        seats=found.seats,
+        position=position,
+        name=found.name,
+        event=event,
+        may_cancel=found.status != "cancelled" and may_cancel(event, now),
+        via=found.via,
+    )

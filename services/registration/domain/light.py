@@ -32,7 +32,8 @@ class FewLeft:
 
 
 def margin(threshold: int) -> int:
-    """Free seats above the threshold that green needs to come back: a fifth, at least one."""
+    """Free seats above the threshold at which green goes on but does not come back: a fifth, at
+    least one, so that one person who comes and goes changes nothing."""
     return max(1, math.ceil(threshold / 5))
 
 
@@ -44,6 +45,6 @@ def show(seats: Seats, line: Line, few: FewLeft, previous: Light | None) -> Ligh
     threshold = few.threshold(seats.capacity)
     if seats.free <= threshold:
         return "yellow"
-    if previous in ("yellow", "red") and seats.free < threshold + margin(threshold):
-        return "yellow"
-    return "green"
+    # An event that is too small for the margin has green back when it is empty.
+    green_again = min(threshold + margin(threshold) + 1, seats.capacity)
+    return "green" if previous == "green" or seats.free >= green_again else "yellow"

@@ -93,10 +93,19 @@ def _hold_for_line(seats: Seats) -> Freed:
 def sign_up(seats: Seats, party: int, line: Line) -> Confirmed | Waitlisted | Refused:
     """A sign-up for `party` seats: a place, a place in line, or neither."""
     if seats.waiting == 0 and party <= seats.free:
-        return Confirmed(replace(seats, confirmed=seats.confirmed + party, seq=seats.seq + 1))
+        return Confirmed(
+            Seats(seats.capacity, seats.confirmed + party, seats.held, 0, seats.line, seats.seq + 1)
+        )
     if not line.takes(seats, party) or party > seats.capacity:
         return Refused(seats)
-    joined = replace(seats, waiting=seats.waiting + party, line=seats.line + 1, seq=seats.seq + 1)
+    joined = Seats(
+        seats.capacity,
+        seats.confirmed,
+        seats.held,
+        seats.waiting + party,
+        seats.line + 1,
+        seats.seq + 1,
+    )
     held = _hold_for_line(joined)
     return Waitlisted(held.seats, position=joined.line, freed=held.freed)
 

@@ -1,29 +1,31 @@
 """Registrations: who signed up for what, and where it stands."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Locale
-from services.kit.db import array
+from services.kit.db import array, copy, driver
 from services.registration.models import registration as table
 
 Status = Literal["confirmed", "waitlisted", "cancelled"]
 Via = Literal["direct", "waitlist"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Registration:
     """One sign-up. `seq` is its number among the messages of the event, and with it its place in
     line; `email_key` is the address as it is compared; `first_status` and `first_position` are
-    what the person was answered; `revision` counts its changes from 1."""
+    what the person was answered; `revision` counts its changes from 1. `manage_url` is known only
+    of one that was made just now, and is not kept."""
 
     id: UUID
     event_id: UUID
@@ -47,6 +49,7 @@ class Registration:
     revision: int
     created_at: datetime
     updated_at: datetime
+    manage_url: str | None = None
 
 
 _FIELDS = tuple(c.name for c in table.c)
@@ -57,28 +60,48 @@ def _registration(row: Any) -> Registration:
 
 
 async def insert_many(conn: AsyncConnection, new: Sequence[Registration]) -> None:
-    """Writes new registrations in one statement. Raises IntegrityError on a double."""
+    """Writes new registrations in one statement. Raises asyncpg's UniqueViolationError on a
+    double, which the lock and the rules leave no way to."""
     if new:
-        await conn.execute(
-            sa.insert(table), [{name: getattr(r, name) for name in _FIELDS} for r in new]
-        )
+        await copy(conn, table.name, _FIELDS, [_row(r) for r in new])
+
+
+_values = attrgetter(*_FIELDS)
+_ANSWERS = _FIELDS.index("answers")
+
+
+def _row(made: Registration) -> tuple[Any, ...]:
+    values = _values(made)
+    return (*values[:_ANSWERS], json.dumps(made.answers), *values[_ANSWERS + 1 :])
+
+
+async def events_of(conn: AsyncConnection, ids: Sequence[UUID]) -> list[UUID]:
+    """The events of these registrations, in the order of their ids."""
+    found = await conn.execute(
+        sa.select(table.c.event_id)
+        .where(table.c.id == sa.func.any(array("ids", list(ids), PgUUID(as_uuid=True))))
+        .distinct()
+    )
+    return sorted(found.scalars())
+
+
+# Two index scans; one OR over both would read the whole event.
+_KNOWN: Final = """
+    SELECT * FROM registration WHERE event_id = $1 AND idempotency_digest = ANY($2::bytea[])
+    UNION ALL
+    SELECT * FROM registration
+    WHERE event_id = $1 AND email_key = ANY($3::text[]) AND status IN ('confirmed', 'waitlisted')
+"""
 
 
 async def known(
     conn: AsyncConnection, event_id: UUID, keys: Sequence[bytes], addresses: Sequence[str]
-) -> Sequence[Registration]:
+) -> list[Registration]:
     """The event's registrations with one of these idempotency digests, and the active ones of
-    these addresses."""
-    by_key = table.c.idempotency_digest == sa.func.any(array("keys", list(keys), BYTEA))
-    by_address = sa.and_(
-        table.c.email_key == sa.func.any(array("addresses", list(addresses), sa.Text)),
-        table.c.status.in_(("confirmed", "waitlisted")),
-    )
-    # Two index scans; one OR over both would read the whole event.
-    found = sa.union_all(
-        *(sa.select(table).where(table.c.event_id == event_id, way) for way in (by_key, by_address))
-    )
-    return [_registration(row) for row in await conn.execute(found)]
+    these addresses; each once."""
+    rows = await (await driver(conn)).fetch(_KNOWN, event_id, keys, addresses)
+    found = (Registration(**row) for row in rows)
+    return list({one.id: one for one in found}.values())
 
 
 async def by_id(conn: AsyncConnection, registration_id: UUID) -> Registration | None:

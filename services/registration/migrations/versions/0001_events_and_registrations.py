@@ -78,8 +78,7 @@ _TABLES = (
         CONSTRAINT ck_registration_status
             CHECK (status IN ('confirmed', 'waitlisted', 'cancelled')),
         CONSTRAINT ck_registration_seats CHECK (seats >= 1),
-        CONSTRAINT uq_registration_event_id_seq UNIQUE (event_id, seq),
-        CONSTRAINT fk_registration_event_id_event FOREIGN KEY(event_id) REFERENCES event (id)
+        CONSTRAINT uq_registration_event_id_seq UNIQUE (event_id, seq)
     )
     """,
     """

@@ -1,0 +1,62 @@
+"""The routes that a rush goes to, answered without the framework.
+
+Each is also a route of `api.py`, which documents it, and both say the same through the same
+functions.
+"""
+
+from pydantic import ValidationError
+
+from services.kit import problem
+from services.kit.errors import NotJson
+from services.kit.lean import LeanAnswer, LeanRequest, LeanRoute
+from services.registration.board import Board
+from services.registration.schemas import SignedUpOut, SignUpIn
+from services.registration.service import Service
+
+MAX_KEY = 200
+
+
+def parse(body: bytes) -> SignUpIn:
+    """The sign-up in a request's body. Raises Invalid, NotJson."""
+    try:
+        return SignUpIn.model_validate_json(body)
+    except ValidationError as error:
+        raise problem.of_validation(
+            [{**e, "loc": ("body", *e["loc"])} for e in error.errors()]
+        ) from error
+
+
+def routes(service: Service, board: Board) -> list[LeanRoute]:
+    """Signing up, and all lights at once."""
+
+    async def sign_up(request: LeanRequest) -> LeanAnswer:
+        key = request.header(b"idempotency-key")
+        if key is not None and len(key) > MAX_KEY:
+            raise problem.of_validation([_too_long_a_key()])
+        if not request.says_json():
+            raise NotJson
+        sent = parse(request.body).form()
+        done = await service.sign_up(request.part, sent, key, request.client)
+        answer = SignedUpOut.of(done)
+        return LeanAnswer(201, answer.__pydantic_serializer__.to_json(answer, exclude_none=True))
+
+    async def availability(request: LeanRequest) -> LeanAnswer:
+        found = board.availability
+        known = request.header(b"if-none-match")
+        headers = ((b"etag", found.etag.encode()), (b"cache-control", b"public, max-age=1"))
+        if known is not None and found.etag in known:
+            return LeanAnswer(304, b"", headers)
+        return LeanAnswer(200, found.body, headers)
+
+    return [
+        LeanRoute("POST", "/api/v1/events/{slug}/registrations", sign_up),
+        LeanRoute("GET", "/api/v1/availability", availability),
+    ]
+
+
+def _too_long_a_key() -> dict[str, object]:
+    return {
+        "type": "string_too_long",
+        "loc": ("header", "idempotency-key"),
+        "msg": f"String should have at most {MAX_KEY} characters",
+    }

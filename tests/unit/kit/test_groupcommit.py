@@ -1,0 +1,145 @@
+"""Group commit: order, sharing, shedding, halving, trying again, and people who go away."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from services.kit.errors import Busy, EinlassError, NotFound
+from services.kit.groupcommit import GroupCommit
+
+
+class Ledger:
+    """A transaction that notes its batches; `gate` holds the first one up."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[str, list[int], bool]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.bad: dict[int, Exception] = {}
+        self.away = 0
+
+    async def run(self, key: str, items: Sequence[int], again: bool) -> list[int | EinlassError]:
+        self.batches.append((key, list(items), again))
+        await self.gate.wait()
+        if self.away:
+            self.away -= 1
+            raise ConnectionResetError
+        for item in items:
+            if item in self.bad and not isinstance(self.bad[item], EinlassError):
+                raise self.bad[item]
+        outcomes: list[int | EinlassError] = []
+        for item in items:
+            found = self.bad.get(item)
+            outcomes.append(found if isinstance(found, EinlassError) else item * 10)
+        return outcomes
+
+
+async def test_what_arrives_meanwhile_is_the_next_batch_in_order() -> None:
+    ledger = Ledger()
+    ledger.gate.clear()
+    group = GroupCommit("test", ledger.run)
+    tasks = [asyncio.create_task(group.submit("a", n)) for n in range(20)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    tasks += [asyncio.create_task(group.submit("a", n)) for n in range(20, 30)]
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    assert await asyncio.gather(*tasks) == [n * 10 for n in range(30)]
+    assert [n for _, items, _ in ledger.batches for n in items] == list(range(30))
+    assert len(ledger.batches) == 2
+
+
+async def test_a_lone_item_waits_for_nobody() -> None:
+    ledger = Ledger()
+    group = GroupCommit("test", ledger.run)
+    for number in range(3):
+        assert await group.submit("a", number) == number * 10
+    assert [items for _, items, _ in ledger.batches] == [[0], [1], [2]]
+
+
+async def test_keys_do_not_wait_for_each_other() -> None:
+    ledger = Ledger()
+    ledger.gate.clear()
+    group = GroupCommit("test", ledger.run)
+    tasks = [asyncio.create_task(group.submit(key, 1)) for key in "ab"]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [key for key, _, _ in ledger.batches] == ["a", "b"]
+    ledger.gate.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_an_expected_failure_is_its_own_items_only() -> None:
+    ledger = Ledger()
+    ledger.bad = {2: NotFound()}
+    ledger.gate.clear()
+    group = GroupCommit("test", ledger.run)
+    tasks = [asyncio.create_task(group.submit("a", n)) for n in range(5)]
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[2], NotFound)
+    assert [a for n, a in enumerate(answers) if n != 2] == [0, 10, 30, 40]
+
+
+async def test_an_unforeseen_error_is_halved_until_it_stands_alone() -> None:
+    ledger = Ledger()
+    ledger.bad = {5: ValueError("mine")}
+    ledger.gate.clear()
+    group = GroupCommit("test", ledger.run)
+    tasks = [asyncio.create_task(group.submit("a", n)) for n in range(8)]
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[5], ValueError)
+    assert [a for n, a in enumerate(answers) if n != 5] == [0, 10, 20, 30, 40, 60, 70]
+
+
+async def test_servers_that_come_back_are_asked_again_and_told_so() -> None:
+    ledger = Ledger()
+    ledger.away = 2
+    group = GroupCommit("test", ledger.run, pauses=(0, 0, 0))
+    assert await group.submit("a", 7) == 70
+    assert [again for _, _, again in ledger.batches] == [False, True, True]
+
+
+async def test_servers_that_stay_away_are_a_rush_for_the_person() -> None:
+    ledger = Ledger()
+    ledger.away = 99
+    group = GroupCommit("test", ledger.run, pauses=(0, 0))
+    with pytest.raises(Busy):
+        await group.submit("a", 7)
+
+
+async def test_who_goes_away_does_not_take_the_batch_along() -> None:
+    ledger = Ledger()
+    ledger.gate.clear()
+    group = GroupCommit("test", ledger.run)
+    gone, stays = (asyncio.create_task(group.submit("a", n)) for n in (1, 2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gone.cancel()
+    ledger.gate.set()
+    assert await stays == 20
+    await group.drain()
+    assert ledger.batches == [("a", [1, 2], False)]
+
+
+async def test_too_long_a_line_is_refused_at_once() -> None:
+    ledger = Ledger()
+    ledger.gate.clear()
+    group = GroupCommit("test", ledger.run, limit=3, most=4)
+    under_way = asyncio.create_task(group.submit("a", 0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(group.submit("a", n)) for n in (1, 2, 3)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await group.submit("a", 4)
+    other = asyncio.create_task(group.submit("b", 5))
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):
+        await group.submit("c", 6)
+    ledger.gate.set()
+    assert await asyncio.gather(under_way, *waiting, other) == [0, 10, 20, 30, 50]

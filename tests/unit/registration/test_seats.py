@@ -1,0 +1,264 @@
+"""The rules of the seats, against every order of events that Hypothesis can think of."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from services.registration.domain import seats as rules
+from services.registration.domain.errors import CapacityTooLow
+from services.registration.domain.seats import (
+    Confirmed,
+    Freed,
+    Line,
+    Refused,
+    Seats,
+    Waitlisted,
+)
+
+
+@dataclass
+class Party:
+    """Somebody who signed up."""
+
+    number: int
+    size: int
+    status: Literal["confirmed", "waitlisted", "cancelled"]
+
+
+Wish = tuple[Party, int] | int
+
+
+class Reception(RuleBasedStateMachine):
+    """Registration by its rules, and a waitlist that hears of everything late.
+
+    `freed`: seats on their way to the waitlist. `pool`: seats that it has to give. `wishes`: what
+    it has said and registration has not yet heard, a party and its seats, or seats let go.
+    """
+
+    parties = Bundle("parties")
+
+    @initialize(capacity=st.integers(1, 8), limit=st.none() | st.integers(1, 6))
+    def opens(self, capacity: int, limit: int | None) -> None:
+        self.seats = Seats(capacity)
+        self.line = Line(limit=limit)
+        self.all: list[Party] = []
+        self.news: deque[Party | int] = deque()
+        self.known: deque[Party] = deque()
+        self.pool = 0
+        self.wishes: deque[Wish] = deque()
+        self.said = 0
+        self.moved_up: list[int] = []
+
+    def _takes(self, freed: Freed, messages: int = 0) -> None:
+        self.said += messages + bool(freed.freed)
+        self.seats = freed.seats
+        if freed.freed:
+            self.news.append(freed.freed)
+
+    @rule(target=parties, size=st.integers(1, 4))
+    def somebody_signs_up(self, size: int) -> object:
+        before = self.seats
+        decided = rules.sign_up(before, size, self.line)
+        if isinstance(decided, Refused):
+            assert decided.seats == before
+            assert size > before.free or before.waiting
+            return multiple()
+        party = Party(len(self.all), size, "confirmed")
+        self.all.append(party)
+        if isinstance(decided, Waitlisted):
+            party.status = "waitlisted"
+            assert decided.position == before.line + 1
+            self.news.append(party)
+            self._takes(Freed(decided.seats, decided.freed), messages=1)
+        else:
+            assert before.waiting == 0
+            self._takes(Freed(decided.seats), messages=1)
+        return party
+
+    @rule(party=consumes(parties))
+    def somebody_cancels(self, party: Party) -> None:
+        assert party.status != "cancelled"
+        self._takes(rules.cancel(self.seats, party.size, party.status), messages=1)
+        party.status = "cancelled"
+
+    @rule(capacity=st.integers(0, 10))
+    def the_room_changes(self, capacity: int) -> None:
+        before = self.seats
+        try:
+            self._takes(rules.resize(before, capacity))
+        except CapacityTooLow as error:
+            taken = before.confirmed + before.held
+            assert error.extra == {"must_go": taken - capacity}
+            assert error.extra["must_go"] > 0  # type: ignore[operator]
+
+    @precondition(lambda self: self.news)
+    @rule()
+    def the_waitlist_hears(self) -> None:
+        heard = self.news.popleft()
+        if isinstance(heard, int):
+            self.pool += heard
+        else:
+            self.known.append(heard)
+
+    @precondition(lambda self: self.pool and self.known and self.known[0].size <= self.pool)
+    @rule()
+    def the_waitlist_promotes_its_first(self) -> None:
+        """It may have left, and the waitlist not know yet."""
+        first = self.known.popleft()
+        self.pool -= first.size
+        self.wishes.append((first, first.size))
+
+    @precondition(lambda self: self.known and self.known[0].status == "cancelled")
+    @rule()
+    def the_waitlist_hears_that_its_first_has_left(self) -> None:
+        self.known.popleft()
+
+    @precondition(lambda self: self.pool and not self.known)
+    @rule()
+    def the_waitlist_lets_go(self) -> None:
+        self.wishes.append(self.pool)
+        self.pool = 0
+
+    @precondition(lambda self: self.wishes)
+    @rule()
+    def registration_hears(self) -> None:
+        wish = self.wishes.popleft()
+        if isinstance(wish, int):
+            self._takes(rules.release(self.seats, wish))
+            return
+        party, size = wish
+        waits = party.status == "waitlisted"
+        self._takes(rules.promote(self.seats, size, still_waits=waits), messages=int(waits))
+        if waits:
+            party.status = "confirmed"
+            self.moved_up.append(party.number)
+
+    @invariant()
+    def never_oversold(self) -> None:
+        seats = self.seats
+        assert seats.confirmed >= 0
+        assert seats.held >= 0
+        assert seats.confirmed + seats.held <= seats.capacity
+
+    @invariant()
+    def nobody_passes_those_who_wait(self) -> None:
+        if self.seats.waiting:
+            assert self.seats.free == 0
+
+    @invariant()
+    def the_counters_are_the_people(self) -> None:
+        waiting = [p for p in self.all if p.status == "waitlisted"]
+        assert self.seats.confirmed == sum(p.size for p in self.all if p.status == "confirmed")
+        assert self.seats.waiting == sum(p.size for p in waiting)
+        assert self.seats.line == len(waiting)
+
+    @invariant()
+    def every_held_seat_is_in_one_place(self) -> None:
+        on_the_way = sum(news for news in self.news if isinstance(news, int))
+        wished = sum(wish if isinstance(wish, int) else wish[1] for wish in self.wishes)
+        assert self.seats.held == on_the_way + self.pool + wished
+
+    @invariant()
+    def every_message_has_its_number(self) -> None:
+        assert self.seats.seq == self.said
+
+    @invariant()
+    def people_move_up_in_the_order_of_their_coming(self) -> None:
+        assert self.moved_up == sorted(self.moved_up)
+
+    def teardown(self) -> None:
+        """Once everybody has heard everything, whoever fits is in and no seat hangs."""
+        while self.news or self.wishes or self._could_act():
+            self.settle()
+        first = next((p for p in self.all if p.status == "waitlisted"), None)
+        if first is None:
+            assert self.seats.held == 0
+        else:
+            assert self.seats.held == self.pool < first.size
+            assert self.seats.free == 0
+
+    def _could_act(self) -> bool:
+        while self.known and self.known[0].status == "cancelled":
+            self.known.popleft()
+        return bool(self.pool and (not self.known or self.known[0].size <= self.pool))
+
+    def settle(self) -> None:
+        if self.news:
+            self.the_waitlist_hears()
+        elif self.wishes:
+            self.registration_hears()
+        elif self.known:
+            self.the_waitlist_promotes_its_first()
+        else:
+            self.the_waitlist_lets_go()
+
+
+TestReception = Reception.TestCase
+TestReception.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_a_party_larger_than_the_room_is_told_at_once() -> None:
+    assert isinstance(rules.sign_up(Seats(3), 4, Line()), Refused)
+
+
+@pytest.mark.parametrize(
+    ("line", "size", "kind"),
+    [
+        (Line(enabled=False), 1, Refused),
+        (Line(limit=2), 1, Waitlisted),
+        (Line(limit=2), 2, Refused),
+        (Line(), 2, Waitlisted),
+    ],
+)
+def test_the_line_takes_as_many_as_it_may(line: Line, size: int, kind: type) -> None:
+    full = Seats(2, confirmed=2, waiting=1, line=1)
+    assert isinstance(rules.sign_up(full, size, line), kind)
+
+
+def test_the_last_seats_are_put_aside_for_a_party_they_do_not_fit() -> None:
+    decided = rules.sign_up(Seats(5, confirmed=4, seq=4), 2, Line())
+    assert isinstance(decided, Waitlisted)
+    assert decided.freed == 1
+    assert decided.seats == Seats(5, confirmed=4, held=1, waiting=2, line=1, seq=6)
+    assert isinstance(rules.sign_up(decided.seats, 1, Line()), Waitlisted)
+
+
+def test_a_free_seat_is_taken_where_nobody_waits() -> None:
+    assert rules.sign_up(Seats(1), 1, Line()) == Confirmed(Seats(1, confirmed=1, seq=1))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"capacity": 1, "confirmed": 2},
+        {"capacity": 1, "confirmed": 1, "held": 1},
+        {"capacity": 1, "confirmed": -1},
+        {"capacity": 1, "waiting": -1},
+    ],
+)
+def test_counters_that_cannot_be_are_refused(broken: dict[str, int]) -> None:
+    with pytest.raises(AssertionError):
+        Seats(**broken)
+
+
+def test_seats_that_are_not_held_cannot_be_given() -> None:
+    waiting = Seats(2, confirmed=2, waiting=1, line=1)
+    for still_waits in (True, False):
+        with pytest.raises(AssertionError):
+            rules.promote(waiting, 1, still_waits=still_waits)
+    with pytest.raises(AssertionError):
+        rules.release(waiting, 1)
