@@ -1,30 +1,64 @@
-"""`make bench`: starts a stack of its own, measures, prints, and writes benchmarks/results/."""
+"""`make bench`: starts a stack of its own, measures, prints, and writes benchmarks/results/.
+
+``python -m benchmarks`` runs every case, ``python -m benchmarks streams`` those that are named.
+"""
 
 import asyncio
 import os
+import sys
 import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from benchmarks import promotion
+from benchmarks import promotion, rush, streams
 from deploy.local import Stack
-from tests.support.sink import sink
+from tests.support.sink import Sink, sink
 
 PORT = int(os.environ.get("EINLASS_BENCH_PORT", "18200"))
 RESULTS = Path(__file__).parent / "results"
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`run` measures on a running stack, whose mails go to the sink, and answers in Markdown."""
+
+    title: str
+    run: Callable[[Stack, Sink], Awaitable[str]]
+
+
+async def _streams(stack: Stack, _: Sink) -> str:
+    return await streams.run(stack)
+
+
+CASES: Final[Mapping[str, Case]] = {
+    "promotion": Case("From a cancellation to the promotion's mail", promotion.run),
+    "rush": Case("Sign-ups in a rush", rush.run),
+    "streams": Case("From the outbox to Kafka, and from Kafka to the tables", _streams),
+}
+
+
+async def _measure(stack: Stack, mails: Sink, names: list[str]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    for name in names:
+        report = await CASES[name].run(stack, mails)
+        print(f"\n## {CASES[name].title}\n\n{report}")
+        (RESULTS / f"{name}.md").write_text(report.rstrip() + "\n")
+
+
 def main() -> None:
-    """Runs every case."""
+    """Runs the cases named on the command line, or all of them."""
+    names = sys.argv[1:] or list(CASES)
+    if unknown := set(names) - set(CASES):
+        sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     environ = {k: v for k, v in os.environ.items() if not k.startswith("EINLASS_")}
     environ["EINLASS_RATE_LIMITS"] = "off"
     with sink(PORT + 99) as mails, tempfile.TemporaryDirectory(prefix="einlass-bench-") as home:
         environ["EINLASS_SMTP_URL"] = mails.url
         with Stack(Path(home), PORT, environ) as stack:
             stack.up()
-            report = asyncio.run(promotion.run(stack, mails))
-    print(f"\n## From a cancellation to the promotion's mail\n\n{report}")
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "promotion.md").write_text(report)
+            asyncio.run(_measure(stack, mails, names))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,12 @@ class SignUp(BaseModel):
     locale: str = "de"
 
 
+@app.get("/ready")
+async def ready() -> str:
+    """It runs."""
+    return "ok"
+
+
 @app.post("/echo", status_code=201)
 async def echo(body: SignUp) -> SignUp:
     """The same JSON back."""

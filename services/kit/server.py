@@ -84,6 +84,7 @@ async def serve_roles(roles: Mapping[str, Role], health: Any, host: str, port: i
     """Runs background roles beside a small health server, until a signal."""
     stop = asyncio.Event()
     _on_signal(stop)
+    _spare_the_collector()
     server = _server(health, host, port)
     serving = asyncio.create_task(server.serve())
     await run_roles(roles, stop, DEADLINE_SECONDS)

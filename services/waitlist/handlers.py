@@ -45,12 +45,12 @@ class OnRegistration:
 def fact_of(message: RegistrationMessage) -> Fact | None:
     """What a message means for its line; None where the person never stood in it."""
     at = message.occurred_at
+    # The most frequent first: that an object is not of a model's class takes a while to say.
     match message:
-        case EventPublished() | EventChanged():
-            event = message.data.event
-            return Described(at, event.slug, event.title, open=event.status == "published")
-        case EventCalledOff():
-            return Described(at, message.data.event.slug, message.data.event.title, open=False)
+        case RegistrationConfirmed():
+            if message.data.via == "direct":
+                return None
+            return Confirmed(at, message.data.registration_id)
         case RegistrationWaitlisted():
             data = message.data
             return Joined(at, data.registration_id, message.seq, data.seats)
@@ -58,11 +58,12 @@ def fact_of(message: RegistrationMessage) -> Fact | None:
             if message.data.was == "confirmed":
                 return None
             return Left(at, message.data.registration_id)
-        case RegistrationConfirmed():
-            if message.data.via == "direct":
-                return None
-            return Confirmed(at, message.data.registration_id)
         case SeatsFreed():
             return Freed(at, message.data.seats)
+        case EventPublished() | EventChanged():
+            event = message.data.event
+            return Described(at, event.slug, event.title, open=event.status == "published")
+        case EventCalledOff():
+            return Described(at, message.data.event.slug, message.data.event.title, open=False)
         case _:
             assert_never(message)

@@ -12,68 +12,50 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit.db import array
+from services.kit.db import copy
 from services.waitlist.domain.line import Actor, Entry, Kind, Line, Reason, Record, State
 from services.waitlist.models import entry, ledger, line
 
-_UUID: Final = PgUUID(as_uuid=True)
-_TIME: Final = sa.DateTime(timezone=True)
-
-_LOCK = sa.text(
-    """
-    SELECT event_id, slug, title, open, free, waiting, length, seq FROM line
-    WHERE event_id = ANY(:events) ORDER BY event_id FOR UPDATE
-    """
-)
-_OPEN = sa.text(
-    """
-    INSERT INTO line (event_id, open, free, waiting, length, seq)
-    SELECT event_id, true, 0, 0, 0, 0 FROM unnest(:events) AS l (event_id) ORDER BY event_id
-    ON CONFLICT DO NOTHING
-    """
-)
+# Every batch runs these, so they go to the driver as they are: SQLAlchemy's own way of binding
+# arrays costs more than PostgreSQL's work on them.
+_LOCK: Final = """
+SELECT event_id, slug, title, open, free, waiting, length, seq FROM line
+WHERE event_id = ANY($1::uuid[]) ORDER BY event_id FOR UPDATE
+"""
+_OPEN: Final = """
+INSERT INTO line (event_id, open, free, waiting, length, seq)
+SELECT event_id, true, 0, 0, 0, 0 FROM unnest($1::uuid[]) AS l (event_id) ORDER BY event_id
+ON CONFLICT DO NOTHING
+"""
 # Under LIMIT the partial index is read in its own order, from the head, and no further.
-_ENTRIES = sa.text(
-    """
+_ENTRIES: Final = """
+SELECT event_id, registration_id, seq, seats, state, joined_at, ended_at FROM entry
+WHERE registration_id = ANY($1::uuid[])
+UNION ALL
+SELECT head.* FROM unnest($2::uuid[], $3::bigint[]) AS wanted (event_id, heads)
+CROSS JOIN LATERAL (
     SELECT event_id, registration_id, seq, seats, state, joined_at, ended_at FROM entry
-    WHERE registration_id = ANY(:mentioned)
-    UNION ALL
-    SELECT head.* FROM unnest(:events, :heads) AS wanted (event_id, heads)
-    CROSS JOIN LATERAL (
-        SELECT event_id, registration_id, seq, seats, state, joined_at, ended_at FROM entry
-        WHERE entry.event_id = wanted.event_id AND entry.state = 'waiting'
-        ORDER BY entry.seq LIMIT wanted.heads) AS head
-    """
-)
-_SAVE_LINES = sa.text(
-    """
-    UPDATE line SET slug = new.slug, title = new.title, open = new.open, free = new.free,
-        waiting = new.waiting, length = new.length, seq = new.seq
-    FROM unnest(:events, :slugs, :titles, :open, :free, :waiting, :lengths, :seqs)
-        AS new (event_id, slug, title, open, free, waiting, length, seq)
-    WHERE line.event_id = new.event_id
-    """
-)
-_SAVE_ENTRIES = sa.text(
-    """
-    INSERT INTO entry (event_id, registration_id, seq, seats, state, joined_at, ended_at)
-    SELECT * FROM unnest(:events, :parties, :seqs, :seats, :states, :joined, :ended)
-    ON CONFLICT (registration_id) DO UPDATE
-    SET state = excluded.state, ended_at = excluded.ended_at
-    """
-)
-_ADD_RECORDS = sa.text(
-    """
-    INSERT INTO ledger (event_id, registration_id, kind, seats, at, reason, actor)
-    SELECT event_id, registration_id, kind, seats, at, reason, actor
-    FROM unnest(:events, :parties, :kinds, :seats, :times, :reasons, :actors) WITH ORDINALITY
-        AS r (event_id, registration_id, kind, seats, at, reason, actor, place)
-    ORDER BY place
-    """
-)
+    WHERE entry.event_id = wanted.event_id AND entry.state = 'waiting'
+    ORDER BY entry.seq LIMIT wanted.heads) AS head
+"""
+_SAVE_LINES: Final = """
+UPDATE line SET slug = new.slug, title = new.title, open = new.open, free = new.free,
+    waiting = new.waiting, length = new.length, seq = new.seq
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[], $5::integer[], $6::integer[],
+            $7::integer[], $8::bigint[])
+    AS new (event_id, slug, title, open, free, waiting, length, seq)
+WHERE line.event_id = new.event_id
+"""
+_SAVE_ENTRIES: Final = """
+INSERT INTO entry (event_id, registration_id, seq, seats, state, joined_at, ended_at)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::integer[], $5::text[],
+                     $6::timestamptz[], $7::timestamptz[])
+ON CONFLICT (registration_id) DO UPDATE
+SET state = excluded.state, ended_at = excluded.ended_at
+"""
+_RECORD: Final = ("event_id", "registration_id", "kind", "seats", "at", "reason", "actor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,48 +88,46 @@ def _entry(row: sa.Row[Any]) -> Entry:
 
 async def lock_lines(conn: AsyncConnection, events: Collection[UUID]) -> dict[UUID, Stored]:
     """The lines of `events`, locked until the transaction ends; new ones are opened."""
-    statement = _LOCK.bindparams(array("events", sorted(events), _UUID))
-    rows = (await conn.execute(statement)).all()
-    if len(rows) < len(events):
-        missing = sorted(set(events) - {row.event_id for row in rows})
-        await conn.execute(_OPEN.bindparams(array("events", missing, _UUID)))
-        rows = (await conn.execute(statement)).all()
+    wanted = list(events)
+    rows = (await conn.exec_driver_sql(_LOCK, (wanted,))).all()
+    if len(rows) < len(wanted):
+        missing = list(set(wanted) - {row.event_id for row in rows})
+        await conn.exec_driver_sql(_OPEN, (missing,))
+        rows = (await conn.exec_driver_sql(_LOCK, (wanted,))).all()
     return {row.event_id: Stored(_line(row), row.seq) for row in rows}
 
 
 async def entries(
     conn: AsyncConnection, mentioned: Collection[UUID], heads: Mapping[UUID, int]
-) -> dict[UUID, set[Entry]]:
-    """By event: the entries of these registrations, and the first `heads[event]` that wait."""
-    found: dict[UUID, set[Entry]] = {}
+) -> dict[UUID, dict[UUID, Entry]]:
+    """By event and registration: the entries of these registrations, and the first
+    `heads[event]` that wait."""
+    found: dict[UUID, dict[UUID, Entry]] = {}
     if not mentioned and not heads:
         return found
-    rows = await conn.execute(
-        _ENTRIES.bindparams(
-            array("mentioned", sorted(mentioned), _UUID),
-            array("events", list(heads), _UUID),
-            array("heads", list(heads.values()), sa.BigInteger),
-        )
+    rows = await conn.exec_driver_sql(
+        _ENTRIES, (list(mentioned), list(heads), list(heads.values()))
     )
     for row in rows:
-        found.setdefault(row.event_id, set()).add(_entry(row))
+        found.setdefault(row.event_id, {})[row.registration_id] = _entry(row)
     return found
 
 
 async def save_lines(conn: AsyncConnection, lines: Sequence[Stored]) -> None:
     """Writes lines that `lock_lines` has locked."""
     every = [stored.line for stored in lines]
-    await conn.execute(
-        _SAVE_LINES.bindparams(
-            array("events", [one.event_id for one in every], _UUID),
-            array("slugs", [one.slug for one in every], sa.Text),
-            array("titles", [one.title for one in every], sa.Text),
-            array("open", [one.open for one in every], sa.Boolean),
-            array("free", [one.free for one in every], sa.Integer),
-            array("waiting", [one.waiting for one in every], sa.Integer),
-            array("lengths", [one.length for one in every], sa.Integer),
-            array("seqs", [stored.seq for stored in lines], sa.BigInteger),
-        )
+    await conn.exec_driver_sql(
+        _SAVE_LINES,
+        (
+            [one.event_id for one in every],
+            [one.slug for one in every],
+            [one.title for one in every],
+            [one.open for one in every],
+            [one.free for one in every],
+            [one.waiting for one in every],
+            [one.length for one in every],
+            [stored.seq for stored in lines],
+        ),
     )
 
 
@@ -156,35 +136,36 @@ async def save_entries(conn: AsyncConnection, changed: Iterable[tuple[UUID, Entr
     rows = list(changed)
     if not rows:
         return
-    await conn.execute(
-        _SAVE_ENTRIES.bindparams(
-            array("events", [event_id for event_id, _ in rows], _UUID),
-            array("parties", [one.registration_id for _, one in rows], _UUID),
-            array("seqs", [one.seq for _, one in rows], sa.BigInteger),
-            array("seats", [one.seats for _, one in rows], sa.Integer),
-            array("states", [one.state.value for _, one in rows], sa.Text),
-            array("joined", [one.joined_at for _, one in rows], _TIME),
-            array("ended", [one.ended_at for _, one in rows], _TIME),
-        )
+    await conn.exec_driver_sql(
+        _SAVE_ENTRIES,
+        (
+            [event_id for event_id, _ in rows],
+            [one.registration_id for _, one in rows],
+            [one.seq for _, one in rows],
+            [one.seats for _, one in rows],
+            [one.state.value for _, one in rows],
+            [one.joined_at for _, one in rows],
+            [one.ended_at for _, one in rows],
+        ),
     )
 
 
 async def add_records(conn: AsyncConnection, records: Iterable[tuple[UUID, Record]]) -> None:
-    """Adds to the ledger, in this order, each record with its event."""
-    rows = list(records)
-    if not rows:
-        return
-    await conn.execute(
-        _ADD_RECORDS.bindparams(
-            array("events", [event_id for event_id, _ in rows], _UUID),
-            array("parties", [one.registration_id for _, one in rows], _UUID),
-            array("kinds", [one.kind.value for _, one in rows], sa.Text),
-            array("seats", [one.seats for _, one in rows], sa.Integer),
-            array("times", [one.at for _, one in rows], _TIME),
-            array("reasons", [one.reason and one.reason.value for _, one in rows], sa.Text),
-            array("actors", [one.actor.value for _, one in rows], sa.Text),
+    """Adds to the ledger, in this order, each record with its event. The lines are locked."""
+    rows = [
+        (
+            event_id,
+            one.registration_id,
+            one.kind.value,
+            one.seats,
+            one.at,
+            one.reason and one.reason.value,
+            one.actor.value,
         )
-    )
+        for event_id, one in records
+    ]
+    if rows:
+        await copy(conn, "ledger", _RECORD, rows)
 
 
 async def line_of(conn: AsyncConnection, slug: str) -> Line | None:

@@ -63,7 +63,7 @@ async def take(conn: AsyncConnection, facts: Mapping[UUID, Sequence[Fact]], now:
         {event_id: count for event_id, count in heads.items() if count},
     )
     decisions = {
-        event_id: decide(lines[event_id].line, known.get(event_id, ()), told, now)
+        event_id: decide(lines[event_id].line, known.get(event_id, {}).values(), told, now)
         for event_id, told in facts.items()
     }
     await _save(conn, lines, decisions)
@@ -120,15 +120,10 @@ def _message(event_id: UUID, seq: int, wish: Wish, now: datetime) -> WaitlistMes
 
 
 def _observe(decisions: Mapping[UUID, Decision]) -> None:
+    wishes = [wish for decision in decisions.values() for wish in decision.wishes]
+    PROMOTIONS.inc(sum(isinstance(wish, Promote) for wish in wishes))
+    RELEASED.inc(sum(wish.seats for wish in wishes if isinstance(wish, Release)))
     for event_id, decision in decisions.items():
-        for wish in decision.wishes:
-            match wish:
-                case Promote():
-                    PROMOTIONS.inc()
-                case Release():
-                    RELEASED.inc(wish.seats)
-                case _:
-                    assert_never(wish)
         for fact in decision.stray:
             name = type(fact).__name__.lower()
             STRAYS.labels(name).inc()

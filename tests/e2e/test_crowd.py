@@ -1,10 +1,8 @@
 """A crowd at two api processes: never one seat too many, and the line in order."""
 
 import asyncio
-import json
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 from deploy.local import Stack
 from tests.support import events
 from tests.support.databases import fresh
+from tests.support.operators import operator_token
 
 pytestmark = pytest.mark.stack
 
@@ -58,7 +57,7 @@ async def crowd(stack: Stack, administrator_url: str, command: Sequence[str]) ->
             ending.callback(child.terminate)
             urls.append(f"http://127.0.0.1:{port}/api/v1")
         made = events.event(capacity=PLACES)
-        token = await operator_token({**os.environ, **stack.environment(), **env})
+        token = await operator_token({**stack.environment(), **env})
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {token}"}) as admin:
             (await admin.post(f"{urls[0]}/admin/events", json=made)).raise_for_status()
             answers = await storm(urls, made["slug"])
@@ -96,16 +95,6 @@ async def try_again(
         if answer.status_code != 503:
             return answer
         await asyncio.sleep(float(answer.headers["Retry-After"]))
-
-
-async def operator_token(env: Mapping[str, str]) -> str:
-    """The token of a new operator of the database that `env` names."""
-    command = ["-m", "services.cli", "operator", "create", "tester", "--role", "admin", "--json"]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, env=dict(env), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate()
-    return str(json.loads(out)["token"])
 
 
 async def test_exactly_the_places_there_are(stack: Stack, administrator_url: str) -> None:

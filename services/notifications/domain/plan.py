@@ -69,16 +69,17 @@ def plan(messages: Sequence[RegistrationMessage]) -> list[Step]:
     steps: list[Step] = []
     gathered: list[RegistrationStep] = []
     for message in messages:
+        # The most frequent first: that an object is not of a model's class takes a while to say.
         match message:
+            case RegistrationConfirmed() | RegistrationWaitlisted() | RegistrationCancelled():
+                gathered.append(_registration(message))
+            case SeatsFreed():
+                pass
             case EventPublished() | EventChanged() | EventCalledOff():
                 if gathered:
                     steps.append(Registrations(tuple(gathered)))
                     gathered = []
                 steps.append(_event(message))
-            case RegistrationConfirmed() | RegistrationWaitlisted() | RegistrationCancelled():
-                gathered.append(_registration(message))
-            case SeatsFreed():
-                pass
     if gathered:
         steps.append(Registrations(tuple(gathered)))
     return steps

@@ -138,7 +138,8 @@ async def claim(conn: AsyncConnection, token: UUID, batch: int, lease: timedelta
 
 async def finish(conn: AsyncConnection, results: Sequence[Result]) -> list[Finished]:
     """Writes the results of mails that are still under the lease they were claimed with;
-    returns those, in the order of `results`."""
+    returns those, each once, in the order of `results`: a process whose lease ran out while the
+    database was away may have claimed the same mail again, and then brings two results of it."""
     uuids, text = PgUUID(as_uuid=True), sa.Text()
     rows = await conn.execute(
         _FINISH.bindparams(
@@ -153,7 +154,7 @@ async def finish(conn: AsyncConnection, results: Sequence[Result]) -> list[Finis
         )
     )
     found = {row.id: Finished(*row) for row in rows}
-    return [found[r.id] for r in results if r.id in found]
+    return [found.pop(r.id) for r in results if r.id in found]
 
 
 async def count_on(conn: AsyncConnection, messages: Mapping[UUID, int]) -> dict[UUID, int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,24 +17,27 @@ from services.notifications.domain.plan import EventStep, RegistrationStep
 from services.notifications.models import event, mail
 
 # `sequence` is domain.mail.sequence_of, added up where the event's version is known.
-_WRITE = sa.text(
-    """
-    INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, content)
-    SELECT uuidv7(), kind, registration_id, revision, event_id, sequence, content
-    FROM (
-        SELECT r.kind, r.registration_id, r.revision, e.id AS event_id,
-               e.version + r.revision - 1 AS sequence,
-               jsonb_build_object(
-                   'event', e.details, 'person', r.person, 'seats', r.seats,
-                   'holds_place', r.holds_place, 'position', r.position) AS content
-        FROM jsonb_to_recordset(:rows) AS r (
-            place integer, kind text, event_id uuid, registration_id uuid, revision integer,
-            seats integer, holds_place boolean, position integer, person jsonb)
-        JOIN event AS e ON e.id = r.event_id
-        ORDER BY r.place) AS due
-    ON CONFLICT (kind, registration_id, version) DO NOTHING
-    """
-).bindparams(sa.bindparam("rows", type_=JSONB))
+_WRITE: Final = """
+INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, content)
+SELECT uuidv7(), kind, registration_id, revision, event_id, sequence, content
+FROM (
+    SELECT r.kind, r.registration_id, r.revision, e.id AS event_id,
+           e.version + r.revision - 1 AS sequence,
+           e.told || jsonb_build_object(
+               'person', jsonb_build_object(
+                   'name', r.name, 'email', r.email, 'locale', r.locale,
+                   'manage_url', r.manage_url),
+               'seats', r.seats, 'holds_place', r.holds_place, 'position', r.position) AS content
+    FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::integer[], $5::integer[],
+                $6::boolean[], $7::integer[], $8::text[], $9::text[], $10::text[], $11::text[])
+        WITH ORDINALITY AS r (
+            kind, event_id, registration_id, revision, seats,
+            holds_place, position, name, email, locale, manage_url, place)
+    JOIN (SELECT id, version, jsonb_build_object('event', details) AS told FROM event
+          WHERE id = ANY($12::uuid[])) AS e ON e.id = r.event_id
+    ORDER BY r.place) AS due
+ON CONFLICT (kind, registration_id, version) DO NOTHING
+"""
 
 _WRITE_TO_ALL = sa.text(
     """
@@ -97,21 +100,26 @@ class LedgerRow:
 
 async def write(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> int:
     """Puts the mail of each step into the ledger, once; returns how many are new."""
-    rows = [
-        {
-            "place": place,
-            "kind": step.kind,
-            "event_id": str(step.event_id),
-            "registration_id": str(step.registration_id),
-            "revision": step.revision,
-            "seats": step.seats,
-            "holds_place": step.holds_place,
-            "position": step.position,
-            "person": step.person.model_dump(mode="json"),
-        }
-        for place, step in enumerate(steps)
-    ]
-    return (await conn.execute(_WRITE, {"rows": rows})).rowcount
+    people = [step.person for step in steps]
+    events = [step.event_id for step in steps]
+    found = await conn.exec_driver_sql(
+        _WRITE,
+        (
+            [step.kind for step in steps],
+            events,
+            [step.registration_id for step in steps],
+            [step.revision for step in steps],
+            [step.seats for step in steps],
+            [step.holds_place for step in steps],
+            [step.position for step in steps],
+            [person.name for person in people],
+            [person.email for person in people],
+            [person.locale for person in people],
+            [person.manage_url for person in people],
+            list(set(events)),
+        ),
+    )
+    return found.rowcount
 
 
 async def write_to_all(conn: AsyncConnection, step: EventStep, former_days: Sequence[Day]) -> int:

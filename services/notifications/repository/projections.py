@@ -1,7 +1,7 @@
 """Events and participants, as `registration.v1` tells them."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,23 +29,18 @@ _PUT_EVENT = sa.text(
 
 _KNOWN = sa.text("SELECT id FROM event WHERE id = ANY(:ids)")
 
-_PUT_PARTICIPANTS = sa.text(
-    """
-    INSERT INTO participant AS p
-        (registration_id, event_id, status, revision, seats, name, email, locale, manage_url)
-    SELECT registration_id, event_id, status, revision, seats,
-           person ->> 'name', person ->> 'email', person ->> 'locale', person ->> 'manage_url'
-    FROM jsonb_to_recordset(:rows) AS r (
-        registration_id uuid, event_id uuid, status text, revision integer, seats integer,
-        person jsonb)
-    ORDER BY registration_id
-    ON CONFLICT (registration_id) DO UPDATE
-    SET status = excluded.status, revision = excluded.revision, seats = excluded.seats,
-        name = excluded.name, email = excluded.email, locale = excluded.locale,
-        manage_url = excluded.manage_url
-    WHERE p.revision < excluded.revision
-    """
-).bindparams(sa.bindparam("rows", type_=JSONB))
+_PUT_PARTICIPANTS: Final = """
+INSERT INTO participant AS p
+    (registration_id, event_id, status, revision, seats, name, email, locale, manage_url)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::integer[],
+                     $6::text[], $7::text[], $8::text[], $9::text[])
+ORDER BY 1
+ON CONFLICT (registration_id) DO UPDATE
+SET status = excluded.status, revision = excluded.revision, seats = excluded.seats,
+    name = excluded.name, email = excluded.email, locale = excluded.locale,
+    manage_url = excluded.manage_url
+WHERE p.revision < excluded.revision
+"""
 
 
 async def put_event(
@@ -80,16 +75,19 @@ async def unknown_events(conn: AsyncConnection, ids: Collection[UUID]) -> set[UU
 
 async def put_participants(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> None:
     """Keeps the last state of each registration; an older revision changes nothing."""
-    last = {step.registration_id: step for step in steps}
-    await conn.execute(_PUT_PARTICIPANTS, {"rows": [_row(step) for step in last.values()]})
-
-
-def _row(step: RegistrationStep) -> Mapping[str, Any]:
-    return {
-        "registration_id": str(step.registration_id),
-        "event_id": str(step.event_id),
-        "status": step.status,
-        "revision": step.revision,
-        "seats": step.seats,
-        "person": step.person.model_dump(mode="json"),
-    }
+    last = list({step.registration_id: step for step in steps}.values())
+    people = [step.person for step in last]
+    await conn.exec_driver_sql(
+        _PUT_PARTICIPANTS,
+        (
+            [step.registration_id for step in last],
+            [step.event_id for step in last],
+            [step.status for step in last],
+            [step.revision for step in last],
+            [step.seats for step in last],
+            [person.name for person in people],
+            [person.email for person in people],
+            [person.locale for person in people],
+            [person.manage_url for person in people],
+        ),
+    )

@@ -183,10 +183,12 @@ def decide(line: Line, known: Iterable[Entry], facts: Sequence[Fact], now: datet
 
 
 class _Turn:
-    """The state of one call of `decide`."""
+    """The state of one call of `decide`; the line's counts are kept apart from the line, since
+    every fact moves them."""
 
     def __init__(self, line: Line, known: Iterable[Entry], now: datetime) -> None:
         self.line = line
+        self.free, self.waiting, self.length = line.free, line.waiting, line.length
         self.now = now
         self.entries = {entry.registration_id: entry for entry in known}
         self.changed: dict[UUID, None] = {}
@@ -210,7 +212,7 @@ class _Turn:
             case Left():
                 self._left(fact)
             case Freed():
-                self.line = replace(self.line, free=self.line.free + fact.seats)
+                self.free += fact.seats
                 self._record(Kind.FREED, fact.seats, fact.at)
             case Confirmed():
                 self._confirmed(fact)
@@ -219,19 +221,19 @@ class _Turn:
 
     def advance(self) -> None:
         """Promotes from the head while it fits; gives back what nobody waits for."""
-        while self.line.open and self.line.free:
+        while self.free and self.line.open:
             head = self._head()
             if head is None:
-                if self.line.length == 0:
+                if self.length == 0:
                     self._release()
                 return
-            if head.seats > self.line.free:
+            if head.seats > self.free:
                 return
             self._promote(head)
 
     def decision(self) -> Decision:
         return Decision(
-            line=self.line,
+            line=replace(self.line, free=self.free, waiting=self.waiting, length=self.length),
             entries=tuple(self.entries[key] for key in self.changed),
             wishes=tuple(self.wishes),
             records=tuple(self.records),
@@ -252,9 +254,8 @@ class _Turn:
         entry = Entry(fact.registration_id, fact.seq, fact.seats, joined_at=fact.at)
         self._put(entry)
         heappush(self.queue, (entry.seq, entry.registration_id))
-        self.line = replace(
-            self.line, waiting=self.line.waiting + entry.seats, length=self.line.length + 1
-        )
+        self.waiting += entry.seats
+        self.length += 1
         self._record(Kind.JOINED, entry.seats, fact.at, entry)
 
     def _left(self, fact: Left) -> None:
@@ -279,13 +280,12 @@ class _Turn:
 
     def _promote(self, head: Entry) -> None:
         self._end(head, State.PROMOTED, self.now)
-        self.line = replace(self.line, free=self.line.free - head.seats)
+        self.free -= head.seats
         self.wishes.append(Promote(head.registration_id, head.seats))
         self._record(Kind.PROMOTED, head.seats, self.now, head, Reason.FIRST_IN_LINE, Actor.LINE)
 
     def _release(self) -> None:
-        seats = self.line.free
-        self.line = replace(self.line, free=0)
+        seats, self.free = self.free, 0
         self.wishes.append(Release(seats))
         self._record(Kind.RELEASED, seats, self.now, reason=Reason.NOBODY_WAITS, actor=Actor.LINE)
 
@@ -300,9 +300,8 @@ class _Turn:
     def _end(self, entry: Entry, state: State, at: datetime) -> None:
         """Moves an entry on; it ceases to wait, where it still did."""
         if entry.state is State.WAITING:
-            self.line = replace(
-                self.line, waiting=self.line.waiting - entry.seats, length=self.line.length - 1
-            )
+            self.waiting -= entry.seats
+            self.length -= 1
             entry = replace(entry, ended_at=at)
         self._put(replace(entry, state=state))
 

@@ -216,3 +216,12 @@ async def until(true: Callable[[], Awaitable[bool]], timeout: float = 30) -> Non
 def first_comings(numbers: Sequence[int]) -> list[int]:
     """The numbers without their repeats."""
     return list(dict.fromkeys(numbers))
+
+
+async def drained(bench: Bench) -> None:
+    """Returns once the outbox is empty."""
+
+    async def empty() -> bool:
+        return await left(bench.db) == 0
+
+    await until(empty)

@@ -294,6 +294,20 @@ async def test_a_lease_that_ran_out_is_taken_again(db: Database, post_office: Po
     assert len(await told(db)) == 8
 
 
+async def test_a_mail_claimed_twice_and_settled_at_once_is_told_once(db: Database) -> None:
+    """As when the database is away for longer than the lease, and comes back."""
+    await confirmed(db, 1)
+    tried = []
+    for _ in range(2):
+        await make_due(db)
+        async with db.transaction() as conn:
+            (claimed,) = await repository.claim(conn, uuid7(), 1, timedelta(minutes=5))
+        tried.append(service.Tried(claimed, Sent(), 0.5))
+    async with db.transaction() as conn:
+        await service.settle(conn, tried, NOW)
+    assert [m["seq"] for m in await told(db)] == [1]
+
+
 async def test_a_mail_sent_twice_is_the_same_mail(db: Database, post_office: PostOffice) -> None:
     """A process that dies between the server's 250 and the ledger's commit sends again."""
     await confirmed(db, 1)

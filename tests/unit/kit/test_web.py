@@ -1,7 +1,7 @@
 """The application that every service starts from: limits, headers, errors, logs."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 import httpx
@@ -38,6 +38,13 @@ class _Lost(Exception):
 
 class _Broken(Exception):
     sqlstate = "23505"
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A log for people would draw every unexpected failure with all its variables."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 async def _fine() -> None:

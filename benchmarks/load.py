@@ -1,0 +1,41 @@
+"""Load by wrk (github.com/wg/wrk, from the system's packages), bounded in time and connections."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent / "wrk"
+
+
+class NoLoadError(Exception):
+    """wrk is not installed: `apt-get install wrk`, or build it from its source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: answers a second, answers that were no success, latency in milliseconds."""
+
+    rate: float
+    errors: int
+    p50: float
+    p99: float
+
+
+def wrk(script: str, url: str, arguments: Sequence[str], *, connections: int, seconds: int) -> Run:
+    """Runs `script` against `url` with one thread. Raises NoLoadError, CalledProcessError."""
+    program = shutil.which("wrk")
+    if program is None:
+        raise NoLoadError(NoLoadError.__doc__)
+    command = [program, "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
+    done = subprocess.run(
+        [*command, "-s", str(HERE / script), url, "--", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds + 60,
+    )
+    line = next(found for found in done.stdout.splitlines() if found.startswith("RESULT"))
+    requests, micros, errors, p50, p99, _ = (float(part) for part in line.split()[1:])
+    return Run(requests / micros * 1e6, int(errors), p50, p99)
