@@ -1,12 +1,13 @@
 """The short way to an answer is the same answer (services/kit/lean.py)."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 
 from services.kit.errors import Busy, Invalid, NotFound, TooManyRequests
@@ -51,6 +52,13 @@ class Recorder:
         if slug in FAILURES:
             raise FAILURES[slug]
         return DONE
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """A log for people would draw every unexpected failure with all its variables."""
+    with structlog.testing.capture_logs():
+        yield
 
 
 async def _fine() -> None:
