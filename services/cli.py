@@ -5,12 +5,14 @@ einlass migrate                  databases and topics to the newest version
 einlass operator …               who may operate
 einlass contracts                OpenAPI, AsyncAPI and JSON Schema from the code
 einlass dead-letters …           messages that could not be handled
+einlass doctor                   counts again, compares, says what is wrong, mends counters
 """
 
 import asyncio
 import importlib
 import json
 from typing import Annotated, Any, Final, Literal, get_args
+from uuid import UUID
 
 import typer
 import uvloop
@@ -97,6 +99,31 @@ def contracts(
     """Writes OpenAPI, AsyncAPI and JSON Schema anew from the code."""
     command = importlib.import_module("services.documents.command")
     raise typer.Exit(command.run(check))
+
+
+@main.command()
+def doctor(
+    event: Annotated[str | None, typer.Option(help="Only this event, with its numbers.")] = None,
+    person: Annotated[
+        UUID | None, typer.Option(help="Why this registration was or was not promoted.")
+    ] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend counters.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    patience: Annotated[
+        float, typer.Option(help="Seconds that messages on their way are given.")
+    ] = 5.0,
+    watch: Annotated[
+        float | None, typer.Option(help="Look every so many seconds until SIGTERM.", min=1)
+    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8190,
+) -> None:
+    """Counts again, compares the services and says what is wrong; 1 where anything is."""
+    command = importlib.import_module("services.doctor.command")
+    if watch is not None:
+        raise typer.Exit(command.keep_watch(watch, patience, host, port))
+    asked = command.Asked(event, person, repair, as_json, patience)
+    raise typer.Exit(command.run(asked))
 
 
 def _operators() -> tuple[Any, Database]:

@@ -18,9 +18,8 @@ from services.waitlist.handlers import OnRegistration
 from services.waitlist.settings import WaitlistSettings
 
 
-def create_worker(settings: WaitlistSettings | None = None) -> Worker:
+def create_worker(settings: WaitlistSettings) -> Worker:
     """The worker; connects when its roles run."""
-    settings = settings or WaitlistSettings()
     db = Database(settings.database_url, name="waitlist-worker", pool=settings.db_pool)
     wake = Wake(settings.redis_url, "waitlist")
     db.on_outbox.append(wake.notify)
@@ -42,6 +41,11 @@ def create_worker(settings: WaitlistSettings | None = None) -> Worker:
         helpful={"redis": redis.ping(settings.redis_url)},
         log_level=settings.log_level,
     )
+
+
+def create_consumer(settings: WaitlistSettings) -> Consumer[RegistrationMessage]:
+    """The consumer alone, for replaying dead letters."""
+    return decisions(Database(settings.database_url, name="waitlist-cli", pool=1), settings)
 
 
 def decisions(db: Database, settings: WaitlistSettings) -> Consumer[RegistrationMessage]:

@@ -1,0 +1,16 @@
+"""Numbers in sentences."""
+
+
+def many(count: int, one: str, more: str) -> str:
+    """`count` before the words for one or for any other number: `1 seat is`, `2 seats are`."""
+    return f"{count} {one if count == 1 else more}"
+
+
+def seats(count: int) -> str:
+    """So many seats."""
+    return many(count, "seat", "seats")
+
+
+def parties(count: int) -> str:
+    """So many parties."""
+    return many(count, "party", "parties")
