@@ -4,6 +4,7 @@ Invariant: a transaction lives `TRANSACTION_TIMEOUT` at most, held by the server
 relies on it to know when no lower outbox id can still appear (docs/decisions/0003).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 TRANSACTION_TIMEOUT: Final = timedelta(seconds=30)
 LOCK_TIMEOUT: Final = timedelta(seconds=2)
+LINE_TIMEOUT: Final = TRANSACTION_TIMEOUT + timedelta(seconds=5)
 NAMING: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -65,13 +67,14 @@ class Database:
                 },
             },
         )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         sa.event.listen(self.engine.sync_engine, "checkout", _look_at)
         self.on_outbox: list[Callable[[], None]] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self.engine.begin() as conn:
+        async with self._line(self.engine) as conn, conn.begin():
             after: list[Callable[[], None]] = []
             conn.info[_AFTER] = after
             conn.info[OUTBOX] = False
@@ -86,8 +89,30 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for queries; what it might write is rolled back."""
-        async with self.engine.connect() as conn:
+        async with self._line(self.engine) as conn:
             yield conn
+
+    @asynccontextmanager
+    async def at_once(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose statements are each a transaction of their own: one way to the
+        server and back."""
+        async with self._line(self._autocommit) as conn:
+            yield conn
+
+    @asynccontextmanager
+    async def _line(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A connection that is given up where the server is not heard of for LINE_TIMEOUT. It
+        would have ended the transaction by then, so nobody tells us that the line is dead."""
+        loop, timer = asyncio.get_running_loop(), None
+        try:
+            async with engine.connect() as conn:
+                raw = (await conn.get_raw_connection()).driver_connection
+                assert raw is not None
+                timer = loop.call_later(LINE_TIMEOUT.total_seconds(), raw.terminate)
+                yield conn
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""

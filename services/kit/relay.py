@@ -27,7 +27,6 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.db import SHARDS, TRANSACTION_TIMEOUT, Database, array
 from services.kit.ids import uuid7
@@ -261,14 +260,10 @@ class Relay:
         """What waits in its shards, by id, up to `rows` of each."""
         shards = list(self._held)
         cursors = [held.cursor for held in self._held.values()]
-        async with self._at_once().connect() as conn:
+        async with self.db.at_once() as conn:
             found = await conn.exec_driver_sql(_FETCH, (shards, cursors, self.rows))
             rows: Sequence[Any] = found.all()
             return sorted(rows, key=_ID)
-
-    def _at_once(self) -> AsyncEngine:
-        """The database, each statement in a transaction of its own."""
-        return self.db.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def _publish(self, client: AIOKafkaProducer, rows: Sequence[Row]) -> Sequence[Row]:
         """Sends one batch a partition and awaits all. What did not fit waits for the next round,
@@ -306,7 +301,7 @@ class Relay:
     async def _settle(self, sent: Sequence[Row]) -> None:
         """Deletes what was sent, if every lease it was sent under still stands."""
         shards = sorted({row.shard for row in sent})
-        async with self._at_once().connect() as conn:
+        async with self.db.at_once() as conn:
             deleted = await conn.exec_driver_sql(
                 _SETTLE,
                 (
