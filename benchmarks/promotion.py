@@ -50,16 +50,16 @@ def _mailed(sink: Sink, recipient: str) -> float | None:
     return None
 
 
-async def _cancel_one_by_one(
-    public: httpx.AsyncClient, sink: Sink, slug: str, domain: str
+async def cancel_one_by_one(
+    public: httpx.AsyncClient, sink: Sink, slug: str, domain: str, times: int = TIMES
 ) -> dict[str, tuple[float, float]]:
-    """TIMES cancellations, each after the mail of the one before: id of who moved up to
+    """`times` cancellations, each after the mail of the one before: id of who moved up to
     (answered, mailed)."""
-    confirmed = [await people.sign_up(public, slug, n, domain) for n in range(TIMES)]
-    waiting = [await people.sign_up(public, slug, n, domain) for n in range(TIMES, 2 * TIMES)]
+    confirmed = [await people.sign_up(public, slug, n, domain) for n in range(times)]
+    waiting = [await people.sign_up(public, slug, n, domain) for n in range(times, 2 * times)]
     await asyncio.sleep(2)
     found = {}
-    for number, (goes, comes) in enumerate(zip(confirmed, waiting, strict=True), start=TIMES):
+    for number, (goes, comes) in enumerate(zip(confirmed, waiting, strict=True), start=times):
         await people.cancel(public, goes)
         answered = time.time()
         recipient = f"gast-{number}@{domain}"
@@ -109,7 +109,7 @@ async def run(stack: Stack, sink: Sink) -> str:
         answer.raise_for_status()
         await until(lambda: public.get(f"/events/{made['slug']}"), lambda a: a.is_success)
         bare = await hops.measure(env["EINLASS_KAFKA_BOOTSTRAP"], sink.url, TIMES)
-        seen = await _cancel_one_by_one(public, sink, made["slug"], domain)
+        seen = await cancel_one_by_one(public, sink, made["slug"], domain)
     roads = await _roads(env, seen)
     whole, base = Spread.of([r.total for r in roads]), Spread.of(bare)
     totals = table(

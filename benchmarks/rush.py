@@ -8,7 +8,7 @@ all on the same cores. Relays and consumers do not run meanwhile; benchmarks/str
 import asyncio
 import statistics
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +19,10 @@ import httpx
 
 from benchmarks.figures import table
 from benchmarks.load import Run, wrk
+from benchmarks.plot import bars
 from deploy.local import Stack
 from deploy.local.child import Child
+from deploy.local.plan import ROOT
 from tests.support import events
 from tests.support.databases import fresh
 from tests.support.operators import operator_token
@@ -29,6 +31,8 @@ from tests.support.sink import Sink
 ROUNDS: Final = 5
 SECONDS: Final = 4
 EVENTS: Final = 100
+PROCESSES: Final = (1, 2, 4)
+PLOT: Final = ROOT / "docs" / "images" / "rush.svg"
 GROWTH: Final = (1_000, 10_000, 100_000, 1_000_000)
 
 UVICORN: Final = (
@@ -55,6 +59,7 @@ class Place:
     many: Sequence[str]
     sold_out: str
     database: asyncpg.Connection
+    more: Callable[[int], Awaitable[str]]
 
 
 def _people() -> str:
@@ -163,7 +168,16 @@ async def _place(stack: Stack) -> AsyncIterator[Place]:
             token = await operator_token({**stack.environment(), **env})
             hot, *many, sold_out = await _events(urls[0], token)
             await asyncio.sleep(2)
-            yield Place(urls[0], urls[1], urls[2], hot, many, sold_out, conn)
+
+            async def more(number: int) -> str:
+                """One more api process on the same database; its address."""
+                url = f"http://127.0.0.1:{port + 2 + number}"
+                argv = [*commands["api"][:-1], str(port + 2 + number)]
+                name, ready = f"bench-api-{number}", f"{url}/readyz"
+                children.append(await asyncio.to_thread(stack.spawn, name, argv, ready, env))
+                return url
+
+            yield Place(urls[0], urls[1], urls[2], hot, many, sold_out, conn, more)
             await conn.close()
         finally:
             for child in children:
@@ -223,12 +237,32 @@ async def _growth(at: Place) -> list[list[str]]:
     return rows
 
 
+async def _processes(at: Place) -> list[list[str]]:
+    """The hot event through 1, 2 and 4 api processes, 64 connections in all."""
+    rows, urls = [], [at.api]
+    path = f"/api/v1/events/{at.hot}/registrations"
+    for count in PROCESSES:
+        while len(urls) < count:
+            urls.append(await at.more(len(urls)))
+        rates, echoes = [], []
+        for _ in range(3):
+            echoes.append((await asyncio.to_thread(_sign_up, at.echo, "/echo", 64)).rate)
+            runs = await asyncio.gather(
+                *(asyncio.to_thread(_sign_up, url, path, 64 // count) for url in urls)
+            )
+            rates.append(sum(run.rate for run in runs))
+        rate, echo = statistics.median(rates), statistics.median(echoes)
+        rows.append([str(count), f"{rate:,.0f}", f"{rate / echo:.2f}"])
+    return rows
+
+
 async def run(stack: Stack, _: Sink) -> str:
     """Measures, and returns the tables as Markdown."""
     async with _place(stack) as at:
         cases = _cases(at)
         found = await _measure(cases)
         growth = await _growth(at)
+        processes = await _processes(at)
     rates = table(
         [
             "case, connections",
@@ -241,11 +275,20 @@ async def run(stack: Stack, _: Sink) -> str:
         ],
         _rows(cases, found),
     )
-    plain = statistics.median(r.rate for r in found["a transaction a request, 64"])
-    hot = statistics.median(r.rate for r in found["sign-ups, one hot event, 64"])
+
+    def median(name: str) -> float:
+        return statistics.median(r.rate for r in found[name])
+
+    plain, hot = median("a transaction a request, 64"), median("sign-ups, one hot event, 64")
     grown = table(["registrations in the hot event", "sign-ups/s, 64", "÷ echo"], growth)
+    spread = table(["api processes", "sign-ups/s, 64 in all", "÷ one process of echo"], processes)
+    bars(
+        "Answers per second, as a multiple of a bare FastAPI echo in the same run",
+        {name: median(name) / median(baseline) for name, (baseline, _) in cases.items()},
+        PLOT,
+    )
     return (
         f"{ROUNDS} rounds of {SECONDS} s each, alternating:\n\n{rates}\n\n"
         f"Sign-ups at one hot event are {hot / plain:.1f} times the transaction a request.\n\n"
-        f"{grown}\n"
+        f"{grown}\n\n{spread}\n"
     )

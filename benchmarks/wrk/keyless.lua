@@ -5,7 +5,6 @@ local paths, run, count = {}, "", 0
 function init(args)
   for path in string.gmatch(args[1], "[^,]+") do paths[#paths + 1] = path end
   run = args[2]
-  math.randomseed(os.time())
 end
 
 function request()

@@ -1,11 +1,15 @@
 -- Sign-ups for wrk: every request another person. Arguments: path template or paths separated by
--- commas, and a word that makes this run's people its own.
+-- commas, a word that makes this run's people its own, and perhaps a pause in milliseconds before
+-- each request of a connection.
 local paths, run, count = {}, "", 0
 
 function init(args)
   for path in string.gmatch(args[1], "[^,]+") do paths[#paths + 1] = path end
   run = args[2]
-  math.randomseed(os.time())
+  pause = tonumber(args[3])
+  if pause then
+    delay = function() return pause end
+  end
 end
 
 function request()
