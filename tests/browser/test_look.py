@@ -8,6 +8,7 @@ from playwright.async_api import Browser, expect
 from services.registration.domain.seats import Seats
 from tests.support.browsing import Served, check_page
 from tests.support.pages import event, person, programme
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.browser
 
@@ -127,11 +128,14 @@ async def test_without_the_stream_the_lights_are_asked_for(
         await _sign_up(served, "quartier", number)
     await page.clock.run_for(20_000)
     await expect(row).to_have_text("Genügend Plätze")
-    # The half minute counts from when the browser gave the stream up, a little after the load.
-    for _ in range(20):
+
+    async def a_second_later() -> str:
         await page.clock.run_for(1000)
-        if "Genügend" not in (await row.text_content() or ""):
-            break
+        return await row.text_content() or ""
+
+    # The half minute counts from when the browser tells the page that the stream is gone, which
+    # may be a while after the load.
+    await until(a_second_later, lambda text: "Genügend" not in text)
     await expect(row).to_have_text("Ausgebucht, Warteliste offen")
     await page.close()
 
