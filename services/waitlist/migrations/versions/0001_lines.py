@@ -2,74 +2,12 @@
 
 from alembic import op
 
+from services.kit.migrations import MESSAGE_TABLES_1
+
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-_MESSAGES = (
-    """
-    CREATE TABLE outbox (
-        shard smallint NOT NULL,
-        id bigint GENERATED ALWAYS AS IDENTITY,
-        topic text NOT NULL,
-        key bytea NOT NULL,
-        payload bytea NOT NULL,
-        created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        CONSTRAINT pk_outbox PRIMARY KEY (shard, id)
-    )
-    """,
-    """
-    CREATE TABLE outbox_shard (
-        shard smallint NOT NULL,
-        owner uuid,
-        epoch bigint NOT NULL DEFAULT '0',
-        leased_until timestamptz,
-        cursor bigint NOT NULL DEFAULT '0',
-        CONSTRAINT pk_outbox_shard PRIMARY KEY (shard)
-    )
-    """,
-    """
-    CREATE TABLE relay (
-        owner uuid NOT NULL,
-        seen_at timestamptz NOT NULL,
-        CONSTRAINT pk_relay PRIMARY KEY (owner)
-    )
-    """,
-    """
-    CREATE TABLE inbox (
-        consumer text NOT NULL,
-        message_id uuid NOT NULL,
-        received_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        CONSTRAINT pk_inbox PRIMARY KEY (consumer, message_id)
-    )
-    """,
-    "CREATE INDEX ix_inbox_received_at ON inbox (received_at)",
-    """
-    CREATE TABLE inbox_seq (
-        consumer text NOT NULL,
-        event_id uuid NOT NULL,
-        last_seq bigint NOT NULL,
-        CONSTRAINT pk_inbox_seq PRIMARY KEY (consumer, event_id)
-    )
-    """,
-    """
-    CREATE TABLE dead_letter (
-        id bigint GENERATED ALWAYS AS IDENTITY,
-        consumer text NOT NULL,
-        topic text NOT NULL,
-        partition integer NOT NULL,
-        "offset" bigint NOT NULL,
-        payload bytea NOT NULL,
-        error text NOT NULL,
-        at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        replayed_at timestamptz,
-        CONSTRAINT pk_dead_letter PRIMARY KEY (id),
-        CONSTRAINT uq_dead_letter_consumer_topic_partition_offset
-            UNIQUE (consumer, topic, partition, "offset")
-    )
-    """,
-)
 
 # Counts change with every batch: half-empty pages keep their updates within the page (HOT).
 _LINE = (
@@ -161,7 +99,7 @@ _LEDGER = (
 
 
 def upgrade() -> None:
-    for statement in (*_MESSAGES, *_LINE, *_ENTRY, *_LEDGER):
+    for statement in (*MESSAGE_TABLES_1, *_LINE, *_ENTRY, *_LEDGER):
         op.execute(statement)
 
 
