@@ -132,3 +132,8 @@ def _failure(request: Request, error: Exception) -> EinlassError:
         log.warning("http.servers", error=type(error).__name__)
         return Busy()
     raise error
+
+
+def client_of(request: Request) -> str:
+    """The client's address, as the trusted gateway told it."""
+    return request.client.host if request.client else "unknown"

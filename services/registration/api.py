@@ -16,6 +16,7 @@ from starlette.responses import Response
 from services.kit.errors import NotFound, TooManyRequests, Unauthorized
 from services.kit.openapi import fails
 from services.kit.operators import Operator, require
+from services.kit.web import client_of
 from services.registration.board import Board, PublicEvent
 from services.registration.domain.errors import (
     AlreadyRegistered,
@@ -76,11 +77,6 @@ Events = Annotated[Programme, Depends(_programme)]
 ManageToken = Annotated[str, Depends(_manage_token)]
 Viewer = Annotated[Operator, Depends(require("viewer"))]
 Editor = Annotated[Operator, Depends(require("editor"))]
-
-
-def client_of(request: Request) -> str:
-    """The client's address, as the trusted gateway told it."""
-    return request.client.host if request.client else "unknown"
 
 
 def _public(request: Request, found: PublicEvent) -> PublicEventOut:

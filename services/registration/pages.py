@@ -31,6 +31,7 @@ from services.kit.errors import (
 from services.kit.i18n import negotiate
 from services.kit.look import Look
 from services.kit.look.assets import PREFIX
+from services.kit.web import client_of
 from services.registration import forms, views
 from services.registration.board import Board, PublicEvent
 from services.registration.domain.errors import (
@@ -205,10 +206,9 @@ async def _send(
 ) -> SignedUp:
     """Raises what `Service.sign_up` raises; and Busy where a server is away, so that the page
     can keep what was typed."""
-    client = request.client.host if request.client else "unknown"
     key = forms.idempotency_key(form_id, form)
     try:
-        return await service.sign_up(found.event.slug, form, key, client)
+        return await service.sign_up(found.event.slug, form, key, client_of(request))
     except Exception as error:
         if is_infrastructure(error):
             raise Busy from error

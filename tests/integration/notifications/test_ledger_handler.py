@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.registration import Day, RegistrationMessage
 from services.kit.db import Database
@@ -18,6 +17,7 @@ from services.notifications.handlers import OnRegistration
 from services.notifications.models import mail, metadata, participant
 from services.notifications.repository import ledger
 from tests.integration.notifications.told import Story
+from tests.support import databases
 
 
 @asynccontextmanager
@@ -239,35 +239,6 @@ async def test_old_content_is_forgotten_and_the_ledger_stays(db: Database) -> No
     assert [row.content is None for row in await mails(db)] == [True, True, False, False]
 
 
-_SHAPE = sa.text(
-    """
-    SELECT 'column', c.table_name, c.column_name,
-           concat_ws(' ', data_type, is_nullable, column_default, identity_generation)
-    FROM information_schema.columns c WHERE c.table_schema = :schema
-    UNION ALL
-    SELECT 'constraint', t.relname, conname, pg_get_constraintdef(k.oid)
-    FROM pg_constraint k JOIN pg_class t ON t.oid = conrelid
-    WHERE t.relnamespace = CAST(:schema AS regnamespace) AND contype <> 'n'
-    UNION ALL
-    SELECT 'index', tablename, indexname, replace(indexdef, :schema || '.', '')
-    FROM pg_indexes WHERE schemaname = :schema
-    UNION ALL
-    SELECT 'comment', relname, '', obj_description(oid, 'pg_class')
-    FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind = 'r'
-    """
-)
-
-
-async def shape(conn: AsyncConnection, schema: str) -> set[tuple[Any, ...]]:
-    await conn.execute(sa.text(f"SET LOCAL search_path TO {schema}"))
-    rows = await conn.execute(_SHAPE, {"schema": schema})
-    return {tuple(row) for row in rows if row[1] != "alembic_version"}
-
-
 async def test_the_migrations_make_what_the_models_say(db: Database) -> None:
-    async with db.read() as conn:
-        migrated = await shape(conn, "public")
-        await conn.execute(sa.text("CREATE SCHEMA models"))
-        await conn.execute(sa.text("SET LOCAL search_path TO models"))
-        await conn.run_sync(metadata.create_all)
-        assert await shape(conn, "models") == migrated
+    migrated, modelled = await databases.shapes(db, metadata)
+    assert modelled == migrated

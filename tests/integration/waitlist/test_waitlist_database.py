@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,42 +16,15 @@ from services.kit.ids import uuid7
 from services.waitlist import service
 from services.waitlist.domain.facts import Fact, Freed, Joined, Left
 from services.waitlist.models import metadata
+from tests.support import databases
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHORT, LONG = 10, 100_000
 
-_SHAPE = sa.text(
-    """
-    SELECT 'column', c.table_name, c.column_name,
-           concat_ws(' ', data_type, is_nullable, column_default, identity_generation)
-    FROM information_schema.columns c WHERE c.table_schema = :schema
-    UNION ALL
-    SELECT 'constraint', t.relname, conname, pg_get_constraintdef(k.oid)
-    FROM pg_constraint k JOIN pg_class t ON t.oid = conrelid
-    WHERE t.relnamespace = CAST(:schema AS regnamespace) AND contype <> 'n'
-    UNION ALL
-    SELECT 'index', tablename, indexname, replace(indexdef, :schema || '.', '')
-    FROM pg_indexes WHERE schemaname = :schema
-    UNION ALL
-    SELECT 'comment', relname, '', obj_description(oid, 'pg_class')
-    FROM pg_class WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind = 'r'
-    """
-)
-
-
-async def shape(conn: AsyncConnection, schema: str) -> set[tuple[Any, ...]]:
-    await conn.execute(sa.text(f"SET LOCAL search_path TO {schema}"))
-    rows = await conn.execute(_SHAPE, {"schema": schema})
-    return {tuple(row) for row in rows if row[1] != "alembic_version"}
-
 
 async def test_the_migrations_make_what_the_models_say(db: Database) -> None:
-    async with db.read() as conn:
-        migrated = await shape(conn, "public")
-        await conn.execute(sa.text("CREATE SCHEMA models"))
-        await conn.execute(sa.text("SET LOCAL search_path TO models"))
-        await conn.run_sync(metadata.create_all)
-        assert await shape(conn, "models") == migrated
+    migrated, modelled = await databases.shapes(db, metadata)
+    assert modelled == migrated
 
 
 @pytest.mark.parametrize(
