@@ -5,6 +5,7 @@ relies on it to know when no lower outbox id can still appear (docs/decisions/00
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -33,6 +34,11 @@ NAMING: Final = {
 SHARDS: Final = 16
 _AFTER: Final = "einlass.after_commit"
 OUTBOX: Final = "einlass.outbox"
+_OPENED: Final = "einlass.opened"
+_PLANNED: Final = "einlass.planned"
+# Seconds. A plan made while a table was empty reads all of it for as long as it is kept; the
+# server makes a new one after its next ANALYZE, a minute later, when a rush is over.
+PLANS_HOLD: Final = 0.25
 
 
 def async_url(url: str) -> str:
@@ -56,6 +62,7 @@ class Database:
             pool_size=pool,
             max_overflow=0,
             pool_timeout=5,
+            pool_use_lifo=True,
             hide_parameters=True,
             connect_args={
                 "timeout": 5,
@@ -68,23 +75,26 @@ class Database:
             },
         )
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        sa.event.listen(self.engine.sync_engine, "checkout", _look_at)
+        sa.event.listen(self.engine.sync_engine, "connect", _opened)
+        sa.event.listen(self.engine.sync_engine, "checkout", self._look_at)
+        self._broken = 0.0
         self.on_outbox: list[Callable[[], None]] = []
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self._line(self.engine) as conn, conn.begin():
-            after: list[Callable[[], None]] = []
-            conn.info[_AFTER] = after
-            conn.info[OUTBOX] = False
-            yield conn
-            spoke = conn.info[OUTBOX]
-        for callback in (*(self.on_outbox if spoke else ()), *after):
+        """One transaction: committed when the block ends, rolled back when it raises.
+
+        Begun and ended by the driver itself: through SQLAlchemy each costs as much as a query.
+        """
+        async with self.at_once() as conn:
+            raw = await driver(conn)
+            await raw.execute("BEGIN")
             try:
-                callback()
-            except Exception:  # the commit stands; this would be taken for its failure
-                log.error("db.after_commit", exc_info=True)
+                yield conn
+            except BaseException:
+                await asyncio.shield(_roll_back(raw))
+                raise
+            await raw.execute("COMMIT")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -95,9 +105,19 @@ class Database:
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements are each a transaction of their own: one way to the
-        server and back."""
+        server and back. What is to follow a commit follows the block, unless it raises."""
         async with self._line(self._autocommit) as conn:
+            after: list[Callable[[], None]] = []
+            conn.info[_AFTER] = after
+            conn.info[OUTBOX] = False
+            await _plan_anew(conn)
             yield conn
+            spoke = conn.info[OUTBOX]
+        for callback in (*(self.on_outbox if spoke else ()), *after):
+            try:
+                callback()
+            except Exception:  # the commit stands; this would be taken for its failure
+                log.error("db.after_commit", exc_info=True)
 
     @asynccontextmanager
     async def _line(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
@@ -106,13 +126,21 @@ class Database:
         loop, timer = asyncio.get_running_loop(), None
         try:
             async with engine.connect() as conn:
-                raw = (await conn.get_raw_connection()).driver_connection
-                assert raw is not None
+                raw = await driver(conn)
                 timer = loop.call_later(LINE_TIMEOUT.total_seconds(), raw.terminate)
                 yield conn
         finally:
             if timer is not None:
                 timer.cancel()
+                if raw.is_closed():
+                    self._broken = time.monotonic()
+
+    def _look_at(self, connection: Any, record: Any, _: Any) -> None:
+        """Has the pool open another connection where this one was closed while it lay idle, as
+        all are when PostgreSQL restarts, or is older than the last one that broke in use; what
+        asyncpg knows of it costs no question."""
+        if connection.driver_connection.is_closed() or record.info[_OPENED] < self._broken:
+            raise DisconnectionError
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""
@@ -124,11 +152,8 @@ class Database:
         await self.engine.dispose()
 
 
-def _look_at(connection: Any, _: Any, __: Any) -> None:
-    """Has the pool open another connection where this one was closed while it lay idle, as all
-    are when PostgreSQL restarts; what asyncpg knows of it costs no question."""
-    if connection.driver_connection.is_closed():
-        raise DisconnectionError
+def _opened(_: Any, record: Any) -> None:
+    record.info[_OPENED] = time.monotonic()
 
 
 # Classes of SQLSTATE that say nothing about the work itself: connection, resources, operator's
@@ -146,7 +171,9 @@ def is_infrastructure(error: BaseException) -> bool:
         return state.startswith(_SERVERS) or (broken and not state)
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "").startswith(_SERVERS)
-    return isinstance(error, OSError | TimeoutError | PoolTimeout | asyncpg.InterfaceError)
+    # asyncpg's InternalClientError comes of a line that breaks off in the middle of a COPY.
+    ours = asyncpg.InterfaceError | asyncpg.InternalClientError
+    return isinstance(error, OSError | TimeoutError | PoolTimeout | ours)
 
 
 def after_commit(conn: AsyncConnection, callback: Callable[[], None]) -> None:
@@ -162,14 +189,31 @@ def array(name: str, items: list[Any], kind: Any) -> sa.BindParameter[Any]:
 async def driver(conn: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
     """asyncpg's own connection, for the few statements that every batch of a rush runs: they
     cost a third of what they cost through SQLAlchemy. JSON goes in as text and comes out decoded.
-
-    SQLAlchemy begins the transaction with its first statement, so one must have been run.
     """
     raw = await conn.get_raw_connection()
     found: asyncpg.Connection[asyncpg.Record] | None = raw.driver_connection
     assert found is not None
-    assert found.is_in_transaction()
     return found
+
+
+async def _plan_anew(conn: AsyncConnection) -> None:
+    """Has the connection's statements planned anew where the plans are older than PLANS_HOLD."""
+    now = time.monotonic()
+    if now - conn.info.get(_PLANNED, now) >= PLANS_HOLD:
+        await (await driver(conn)).execute("DISCARD PLANS")
+        conn.info[_PLANNED] = now
+    else:
+        conn.info.setdefault(_PLANNED, now)
+
+
+async def _roll_back(raw: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Ends the transaction, and the connection where that does not work."""
+    try:
+        if not raw.is_closed():
+            await raw.execute("ROLLBACK")
+    except Exception as error:  # also asyncpg's own, where the line broke in the middle
+        log.warning("db.roll_back", error=type(error).__name__)
+        raw.terminate()
 
 
 async def copy(

@@ -2,9 +2,12 @@
 
 from uuid import UUID
 
-from uuid_utils.compat import uuid7 as _uuid7
+from asyncpg.pgproto.pgproto import UUID as FastUUID
+from uuid_utils import uuid7 as _uuid7
 
 
 def uuid7() -> UUID:
-    """A new identifier; those of one process rise."""
-    return _uuid7()
+    """A new identifier; those of one process rise. Of the kind in which asyncpg gives them, whose
+    text and hash cost a tenth of those of the standard library's."""
+    made: UUID = FastUUID(_uuid7().bytes)
+    return made

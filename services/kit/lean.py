@@ -9,10 +9,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import orjson
 import structlog
+from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from services.kit import guard, problem
@@ -31,7 +32,7 @@ class Disconnected(Exception):
     """The client has gone before its request was whole."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LeanRequest:
     """`part` is the one variable part of the path; `client` the address as the gateway told it."""
 
@@ -55,7 +56,7 @@ class LeanRequest:
         return plain or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LeanAnswer:
     """`body` is JSON. `headers` beside the usual ones."""
 
@@ -77,6 +78,23 @@ class LeanRoute:
         return re.compile(re.sub(r"\{\w+\}", "([^/]+)", self.path) + r"\Z")
 
 
+class _Measures:
+    """The metrics of a route; finding one by its labels each time costs more than counting."""
+
+    def __init__(self, route: LeanRoute) -> None:
+        self._route = route
+        self._seconds = guard.SECONDS.labels(route.method, route.path)
+        self._requests: dict[int, Counter] = {}
+
+    def note(self, status: int, seconds: float) -> None:
+        self._seconds.observe(seconds)
+        count = self._requests.get(status)
+        if count is None:
+            count = guard.REQUESTS.labels(self._route.method, self._route.path, status)
+            self._requests[status] = count
+        count.inc()
+
+
 class Lean:
     """The lean routes of one application."""
 
@@ -87,25 +105,25 @@ class Lean:
                 route.path.split("{")[0],
                 route.pattern(),
                 route,
-                guard.SECONDS.labels(route.method, route.path),
+                _Measures(route),
             )
             for route in routes
         ]
-        self._headers = [
-            (name.encode(), value.encode()) for name, value in guard.headers(secure).items()
-        ]
+        self._headers = _encoded("application/json", secure=secure)
+        # A cache gives what it keeps the headers of a 304; those of a page do no harm to data.
+        self._headers_304 = _encoded("", secure=secure)
 
     async def took(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answers the request if it is for one of the routes; whether it was."""
         if scope["type"] != "http":
             return False
         path, method = scope["path"], scope["method"]
-        for wanted, prefix, pattern, route, seconds in self._routes:
+        for wanted, prefix, pattern, route, measures in self._routes:
             if method == wanted and path.startswith(prefix):
                 found = pattern.match(path)
                 if found is not None:
                     part = found.group(1) if pattern.groups else ""
-                    await self._answer(scope, receive, send, part, route, seconds)
+                    await self._answer(scope, receive, send, part, route, measures)
                     return True
         return False
 
@@ -116,7 +134,7 @@ class Lean:
         send: Send,
         part: str,
         route: LeanRoute,
-        seconds: Any,
+        measures: _Measures,
     ) -> None:
         began = time.perf_counter()
         try:
@@ -128,16 +146,24 @@ class Lean:
             return
         except Exception as error:
             answer, kind = _told(error, route), PROBLEM
-        seconds.observe(time.perf_counter() - began)
-        guard.REQUESTS.labels(route.method, route.path, answer.status).inc()
+        measures.note(answer.status, time.perf_counter() - began)
         await send(
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": [*_about(answer, kind), *self._headers, *answer.headers],
+                "headers": [
+                    *_about(answer, kind),
+                    *(self._headers_304 if answer.status == 304 else self._headers),
+                    *answer.headers,
+                ],
             }
         )
         await send({"type": "http.response.body", "body": answer.body})
+
+
+def _encoded(media_type: str, *, secure: bool) -> Headers:
+    told = guard.of_kind(media_type, secure=secure)
+    return [(name.encode(), value.encode()) for name, value in told.items()]
 
 
 def _about(answer: LeanAnswer, kind: tuple[bytes, bytes]) -> Headers:

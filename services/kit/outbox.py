@@ -6,15 +6,14 @@ event therefore rise in commit order (docs/decisions/0003).
 """
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Message
 from services.contracts.topics import Topic
-from services.kit.db import OUTBOX, SHARDS, copy
-
-_COLUMNS = ("shard", "topic", "key", "payload")
+from services.kit.db import OUTBOX, SHARDS, driver
 
 
 def shard_of(event_id: UUID) -> int:
@@ -27,17 +26,39 @@ def encode(message: Message) -> bytes:
     return message.__pydantic_serializer__.to_json(message)
 
 
+def insert(first: int, *, turn: str | None = None) -> str:
+    """The statement that adds messages; its parameters, numbered from `first`, are `columns`.
+    `turn` names a table in the same statement: only of the events in it is anything said."""
+    shards, events, payloads, topic = (f"${first + place}" for place in range(4))
+    return f"""
+        INSERT INTO outbox (shard, topic, key, payload)
+        SELECT shard, {topic}::text, uuid_send(event_id), payload
+        FROM unnest({shards}::smallint[], {events}::uuid[], {payloads}::bytea[])
+            WITH ORDINALITY AS said (shard, event_id, payload, number)
+        {f"JOIN {turn} USING (event_id)" if turn else ""}
+        ORDER BY number
+    """  # noqa: S608  # numbers of parameters
+
+
+def columns(
+    conn: AsyncConnection, topic: Topic, messages: Sequence[tuple[UUID, bytes]]
+) -> tuple[list[int], list[UUID], list[bytes], str]:
+    """Shards, events and payloads of messages that are JSON already, each with its event's id,
+    and the topic. Whoever asks for them says the messages in the transaction of `conn`."""
+    conn.info[OUTBOX] = True
+    return (
+        [shard_of(event_id) for event_id, _ in messages],
+        [event_id for event_id, _ in messages],
+        [payload for _, payload in messages],
+        topic.name,
+    )
+
+
+_ADD: Final = insert(1)
+
+
 async def add(conn: AsyncConnection, topic: Topic, messages: Sequence[Message]) -> None:
     """Says `messages`, in this order, if and when the transaction of `conn` commits."""
-    await add_encoded(conn, topic, [(m.event_id, encode(m)) for m in messages])
-
-
-async def add_encoded(
-    conn: AsyncConnection, topic: Topic, messages: Sequence[tuple[UUID, bytes]]
-) -> None:
-    """The same for messages that are JSON already, each with its event's id."""
-    if not messages:
-        return
-    conn.info[OUTBOX] = True
-    rows = [(shard_of(key), topic.name, key.bytes, payload) for key, payload in messages]
-    await copy(conn, "outbox", _COLUMNS, rows)
+    if messages:
+        said = columns(conn, topic, [(m.event_id, encode(m)) for m in messages])
+        await (await driver(conn)).execute(_ADD, *said)

@@ -1,15 +1,20 @@
-"""Rate limits by the generic cell rate algorithm (GCRA, ITU-T I.371), many at once.
+"""Rate limits by the generic cell rate algorithm (GCRA, ITU-T I.371).
 
 Invariants:
 - A key lets `burst` tries through at once and then one every `every` seconds; what is refused
   costs the key nothing.
-- All tries that wait while Redis is asked are asked for together in the next question
-  (kit.groupcommit), so a rush costs one round trip a batch.
-- Limits fail open: with Redis away each process counts for itself (docs/decisions/0009).
+- Each process counts by itself, exactly and at once. What it let through it tells Redis within
+  SHARE seconds, and hears what all have let through: so the processes of an installation allow
+  together what one would, and what goes beyond is what they let through within that time.
+- Limits fail open: with Redis away each process goes on with its own count
+  (docs/decisions/0009).
 """
 
+import asyncio
+import collections
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,40 +24,33 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from services.kit.errors import TooManyRequests
-from services.kit.groupcommit import GroupCommit
 
 log = structlog.get_logger(__name__)
 
 REFUSED = Counter("einlass_rate_limited", "Tries refused.", ["limit"])
-ALONE = Counter("einlass_rate_limits_alone", "Batches counted without Redis.")
+ALONE = Counter("einlass_rate_limits_alone", "Times that Redis could not be told of tries.")
 
-# KEYS: one a check, those of a try one after the other. ARGV: how many checks a try has, then
-# for the 1st, 2nd, … check of each try `every` and the burst's length, in microseconds. Answers
-# for each check how long to wait, in microseconds, or 0. The first check that refuses a try ends
-# it, so the following ones are not charged.
+SHARE: Final = 0.05
+# Keys that a process keeps, and tells Redis of at once, at most.
+KEPT: Final = 100_000
+AT_ONCE: Final = 2_000
+
+# ARGV: keys, a line each; for each how far it moves ahead, in microseconds. Answers for each how
+# far it is ahead of the present now. The keys are not named beforehand, which only a cluster of
+# Redis servers would need.
 _SCRIPT: Final = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
-local width, waits = tonumber(ARGV[1]), {}
-for first = 1, #KEYS, width do
-  local refused = false
-  for place = 1, width do
-    local i = first + place - 1
-    waits[i] = 0
-    if not refused then
-      local every, length = tonumber(ARGV[2 * place]), tonumber(ARGV[2 * place + 1])
-      local due = math.max(tonumber(redis.call('GET', KEYS[i]) or 0), now)
-      if due - length > now then
-        waits[i] = due - length - now
-        refused = true
-      else
-        redis.call('SET', KEYS[i], string.format('%.0f', due + every),
-                   'PX', math.ceil((due + every - now) / 1000) + 1)
-      end
-    end
-  end
+local names, charges, ahead = {}, {}, {}
+for name in string.gmatch(ARGV[1], '[^\\n]+') do names[#names + 1] = name end
+for charge in string.gmatch(ARGV[2], '%d+') do charges[#charges + 1] = tonumber(charge) end
+local kept = redis.call('MGET', unpack(names))
+for i, name in ipairs(names) do
+  local due = math.max(tonumber(kept[i] or 0), now) + charges[i]
+  redis.call('SET', name, due, 'PX', math.ceil((due - now) / 1000) + 1)
+  ahead[i] = due - now
 end
-return waits
+return ahead
 """
 
 
@@ -74,91 +72,118 @@ class Rate:
         return self.every_us * (self.burst - 1)
 
 
+# The number of a rate and what is counted by it; no key has a line break.
+Key = tuple[int, str]
+
+
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One key to be counted."""
+class Refused:
+    """The first rate that refused a try, by its number, and how long to wait, in microseconds.
+    No rate was charged."""
 
-    rate: Rate
-    key: str
-
-
-# The checks of one try; all tries at one RateLimits have the same rates in the same order.
-Try = Sequence[Check]
+    rate: int
+    wait_us: int
 
 
-@dataclass(slots=True)
 class LocalRates:
-    """The same count in memory, for one process. `keys`: how many are kept at most."""
+    """The count of one process. `keys`: how many are kept at most; beyond, all are forgotten."""
 
-    now_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000
-    keys: int = 100_000
-    _due: dict[Check, int] = field(default_factory=dict)
+    def __init__(
+        self,
+        rates: Sequence[Rate],
+        now_us: Callable[[], int] = lambda: time.monotonic_ns() // 1000,
+        keys: int = KEPT,
+    ) -> None:
+        self._now_us, self._keys = now_us, keys
+        self._rates = [(number, r.every_us, r.length_us) for number, r in enumerate(rates)]
+        self._due: dict[Key, int] = {}
 
-    def count(self, tries: Sequence[Try]) -> list[list[int]]:
-        """For each check of each try how long to wait, in microseconds, or 0."""
-        now = self.now_us()
-        if len(self._due) > self.keys:
-            self._due = {key: due for key, due in self._due.items() if due > now}
-        return [self._one(found, now) for found in tries]
+    def count(self, keys: Sequence[str]) -> Refused | None:
+        """Counts a try, which has a key for each rate, or tells why not."""
+        now, due = self._now_us(), self._due
+        ahead: list[tuple[Key, int]] = []
+        for (number, every, length), name in zip(self._rates, keys, strict=True):
+            key = (number, name)
+            at = due.get(key, 0)
+            if at < now:
+                at = now
+            if at - length > now:
+                return Refused(number, at - length - now)
+            ahead.append((key, at + every))
+        due.update(ahead)
+        if len(due) > self._keys:
+            self._forget(now)
+        return None
 
-    def _one(self, checks: Try, now: int) -> list[int]:
-        waits = [0] * len(checks)
-        for number, check in enumerate(checks):
-            due = max(self._due.get(check, 0), now)
-            wait = due - check.rate.length_us - now
-            if wait > 0:
-                waits[number] = wait
-                break
-            self._due[check] = due + check.rate.every_us
-        return waits
+    def learn(self, ahead: Mapping[Key, int]) -> None:
+        """How far keys are ahead, in microseconds, with all processes counted."""
+        now = self._now_us()
+        for key, by in ahead.items():
+            self._due[key] = max(self._due.get(key, 0), now + by)
+
+    def _forget(self, now: int) -> None:
+        self._due = {key: due for key, due in self._due.items() if due > now}
+        if len(self._due) > self._keys * 3 // 4:
+            self._due = {}
 
 
 class RedisRates:
-    """The count that all processes share."""
+    """The count of all processes."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(self, redis_url: str, rates: Sequence[Rate]) -> None:
         self._redis = aioredis.from_url(redis_url, socket_connect_timeout=0.2, socket_timeout=0.2)
         self._script = self._redis.register_script(_SCRIPT)
+        self._rates = [(f"einlass:rate:{rate.name}:", rate.every_us) for rate in rates]
 
-    async def count(self, tries: Sequence[Try]) -> list[list[int]]:
-        """As LocalRates.count, for tries with the same rates. Raises RedisError, OSError."""
-        keys = [f"einlass:rate:{c.rate.name}:{c.key}" for checks in tries for c in checks]
-        arguments: list[int] = [len(tries[0])]
-        for check in tries[0]:
-            arguments += (check.rate.every_us, check.rate.length_us)
-        waits = await self._script(keys, arguments)
-        width = len(tries[0])
-        return [waits[first : first + width] for first in range(0, len(waits), width)]
+    async def charge(self, tries: Mapping[Key, int]) -> dict[Key, int]:
+        """Adds so many tries to each key; how far each is ahead now, in microseconds. Raises
+        RedisError, OSError."""
+        names = "\n".join([self._rates[number][0] + name for number, name in tries])
+        charges = " ".join([str(self._rates[n][1] * count) for (n, _), count in tries.items()])
+        ahead = await self._script(args=[names, charges])
+        return dict(zip(tries, ahead, strict=True))
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._redis.aclose()
 
 
+@dataclass(slots=True)
 class RateLimits:
-    """Counts tries, over Redis where it is there."""
+    """Counts tries by `rates`; the process's count is shared over Redis where it is there."""
 
-    def __init__(self, shared: RedisRates, alone: LocalRates | None = None) -> None:
-        self._shared, self._alone = shared, alone or LocalRates()
-        self._group: GroupCommit[None, Try, list[int]] = GroupCommit("rates", self._count)
+    rates: Sequence[Rate]
+    shared: RedisRates
+    alone: LocalRates
+    _untold: list[Key] = field(default_factory=list)
+    _telling: asyncio.Task[None] | None = None
 
-    async def check(self, checks: Try) -> None:
-        """Counts one try. Raises TooManyRequests, and Busy in too great a rush."""
-        waits = await self._group.submit(None, checks)
-        for check, wait in zip(checks, waits, strict=True):
-            if wait:
-                REFUSED.labels(check.rate.name).inc()
-                raise TooManyRequests(retry_after=-(-wait // 1_000_000))
+    def check(self, keys: Sequence[str]) -> None:
+        """Counts a try, which has a key for each rate. Raises TooManyRequests."""
+        refused = self.alone.count(keys)
+        if refused is not None:
+            REFUSED.labels(self.rates[refused.rate].name).inc()
+            raise TooManyRequests(retry_after=math.ceil(refused.wait_us / 1e6))
+        self._untold += enumerate(keys)
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell())
 
     async def close(self) -> None:
         """Ends it."""
-        await self._group.drain()
-        await self._shared.close()
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.wait({self._telling})
+        await self.shared.close()
 
-    async def _count(self, _: None, tries: Sequence[Try], __: bool) -> list[list[int]]:
-        try:
-            return await self._shared.count(tries)
-        except (RedisError, OSError, TimeoutError) as error:
-            ALONE.inc()
-            log.warning("rates.redis_away", error=type(error).__name__)
-            return self._alone.count(tries)
+    async def _tell(self) -> None:
+        """Tells Redis of tries, while there are any."""
+        while self._untold:
+            await asyncio.sleep(SHARE)
+            told = collections.Counter(self._untold[:AT_ONCE])
+            del self._untold[:AT_ONCE]
+            try:
+                self.alone.learn(await self.shared.charge(told))
+            except (RedisError, OSError, TimeoutError) as error:
+                ALONE.inc()
+                log.warning("rates.redis_away", error=type(error).__name__)
+        self._telling = None

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,8 +18,7 @@ TOKEN_BYTES = 16
 NONCE_BYTES = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """`clear`: 22 characters of URL-safe base64. `digest`: 32 bytes, SHA-256.
     `sealed`: 44 bytes, AES-256-GCM (nonce, ciphertext, tag)."""
 
@@ -36,8 +35,8 @@ class TokenBox:
 
     def issue(self, owner: UUID) -> Token:
         """A new token for the row `owner`."""
-        raw = secrets.token_bytes(TOKEN_BYTES)
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        random = secrets.token_bytes(TOKEN_BYTES + NONCE_BYTES)
+        raw, nonce = random[:TOKEN_BYTES], random[TOKEN_BYTES:]
         return Token(
             clear=base64.urlsafe_b64encode(raw).rstrip(b"=").decode(),
             digest=hashlib.sha256(raw).digest(),

@@ -7,10 +7,9 @@ from fastapi import FastAPI
 
 from services import __version__
 from services.kit import redis, web
-from services.kit.ratelimit import RateLimits, RedisRates
 from services.registration import api, apidocs, lean, pages
 from services.registration.board import Board
-from services.registration.limits import Limits
+from services.registration.limits import limits as limits_of
 from services.registration.operators import LocalIntrospection
 from services.registration.programme import Programme
 from services.registration.service import Service
@@ -22,11 +21,15 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
     """The application; connects when it starts."""
     parts = Parts.make(settings, "api")
     board = Board(parts.db, parts.lights, parts.clock)
-    rates = RateLimits(RedisRates(settings.redis_url))
+    limits = limits_of(
+        settings.redis_url,
+        enabled=settings.rate_limits == "on",
+        scale=settings.rate_limit_scale,
+    )
     service = Service(
         db=parts.db,
         board=board,
-        limits=Limits(rates, enabled=settings.rate_limits == "on", scale=settings.rate_limit_scale),
+        limits=limits,
         clock=parts.clock,
         links=parts.links,
         changes=parts.changes,
@@ -38,7 +41,7 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
         await board.start()
         yield
         await service.drain()
-        await rates.close()
+        await limits.close()
         await board.stop()
         await parts.relay_wake.stop()
         await parts.lights.channel.stop()

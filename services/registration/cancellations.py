@@ -55,9 +55,9 @@ class Cancellations:
     links: Links
     changes: Changes
 
-    async def run(self, _: None, wishes: Sequence[Wish], __: bool) -> Sequence[Outcome]:
+    async def run(self, items: Sequence[Wish], *, again: bool, alone: bool) -> Sequence[Outcome]:
         """For each wish the cancelled registration with its event, or why not; in order."""
-        ids = [wish.registration_id for wish in wishes]
+        ids = [wish.registration_id for wish in items]
         async with self.db.transaction() as conn:
             event_ids = await registrations.events_of(conn, ids)
             locked = await counters.lock_many(conn, event_ids)
@@ -68,7 +68,7 @@ class Cancellations:
                 for event_id, one in locked.items()
             }
             gone: dict[UUID, Registration] = {}
-            outcomes = [self._decide(wish, found, parts, gone, now) for wish in wishes]
+            outcomes = [self._decide(wish, found, parts, gone, now) for wish in items]
             await registrations.move(conn, list(gone), "cancelled", now)
             await self.changes.save(
                 conn, locked, {event_id: (p.seats, p.speaker) for event_id, p in parts.items()}

@@ -10,7 +10,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Final
 
-from services.kit.ratelimit import Check, Rate, RateLimits
+from services.kit.ratelimit import LocalRates, Rate, RateLimits, RedisRates
 
 # A town hall or a school shares one address: a whole class may sign up within a minute.
 PER_NETWORK: Final = Rate("network", burst=240, every=0.25)
@@ -37,26 +37,33 @@ def scaled(rate: Rate, scale: float) -> Rate:
     return Rate(rate.name, max(1, round(rate.burst * scale)), rate.every / scale)
 
 
+def rates(scale: float = 1) -> tuple[Rate, Rate, Rate]:
+    """Of an address, of a network at one event, and of a network at all."""
+    return scaled(PER_ADDRESS, scale), scaled(PER_EVENT, scale), scaled(PER_NETWORK, scale)
+
+
 class Limits:
-    """The limits of sign-ups; with `scale`, so many times as many tries. Load tests set it so
-    high that nothing is refused, and everything is still counted."""
+    """The limits of sign-ups. Load tests scale the rates so high that nothing is refused, and
+    everything is still counted."""
 
-    def __init__(self, rates: RateLimits, *, enabled: bool = True, scale: float = 1) -> None:
-        self._rates, self._enabled = rates, enabled
-        self._network = scaled(PER_NETWORK, scale)
-        self._event = scaled(PER_EVENT, scale)
-        self._address = scaled(PER_ADDRESS, scale)
+    def __init__(self, counted: RateLimits, *, enabled: bool = True) -> None:
+        self._counted, self._enabled = counted, enabled
 
-    async def check(self, client: str, slug: str, email: str) -> None:
+    async def close(self) -> None:
+        """Ends it."""
+        await self._counted.close()
+
+    def check(self, client: str, slug: str, email: str) -> None:
         """Counts one try to sign up. Raises TooManyRequests."""
         if not self._enabled:
             return
         network = network_of(client)
         who = hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:32]
-        await self._rates.check(
-            (
-                Check(self._address, who),
-                Check(self._event, f"{slug}:{network}"),
-                Check(self._network, network),
-            )
-        )
+        self._counted.check((who, f"{slug}:{network}", network))
+
+
+def limits(redis_url: str, *, enabled: bool = True, scale: float = 1) -> Limits:
+    """The limits of one process; with `scale`, so many times as many tries."""
+    wanted = rates(scale)
+    counted = RateLimits(wanted, RedisRates(redis_url, wanted), LocalRates(wanted))
+    return Limits(counted, enabled=enabled)

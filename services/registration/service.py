@@ -7,7 +7,7 @@ share a transaction (kit.groupcommit); what needs no database is decided before 
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,6 +30,9 @@ from services.registration.messages import Links
 from services.registration.repository import events, registrations
 from services.registration.repository.registrations import Registration, Via
 from services.registration.signups import Application, SignUps
+
+# While one batch is with PostgreSQL the next can be made ready.
+PARALLEL: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Service:
 
     def __post_init__(self) -> None:
         parts = (self.db, self.clock, self.links, self.changes)
-        self._sign_ups = GroupCommit("sign_up", SignUps(*parts).run)
+        self._sign_ups = GroupCommit("sign_up", SignUps(*parts).run, parallel=PARALLEL)
         self._cancellations = GroupCommit("cancel", Cancellations(*parts).run)
 
     async def drain(self) -> None:
@@ -103,7 +106,7 @@ class Service:
         if shown is not None and shown.state != "open" and idempotency_key is None:
             # Told from memory. With a key it may be a repeat, which gets its first answer again.
             raise EventFull if shown.state == "booked_up" else RegistrationClosed
-        await self.limits.check(client, slug, sent.email)
+        self.limits.check(client, slug, sent.email)
         new = self._registration(event, sent, idempotency_key)
         made = await self._sign_ups.submit(event.id, Application(new, sent, event))
         assert made.first_status != "cancelled"

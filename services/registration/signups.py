@@ -1,14 +1,18 @@
-"""A batch of sign-ups for one event in one transaction.
+"""A batch of sign-ups in one transaction.
 
 Invariants:
-- Decided in the order of arrival under the lock of the event's seats, by the pure rule of
-  `domain/batch.py`; written with a statement for each table, whatever the batch's size.
+- Decided in the order of arrival by the pure rule of `domain/batch.py`; written in one statement,
+  whatever the size of the batch.
+- Decided from what this process left behind where that still holds, which the statement itself
+  makes sure of under the lock of the event's seats; else from what is read under that lock.
+- An event that somebody else has locked holds up no other: its sign-ups come later, alone.
 - An attempt whose commit was not answered is looked up by the ids it would have written: under
   the lock it has either happened or will never happen.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,10 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.clock import Clock
 from services.kit.db import Database
 from services.kit.errors import EinlassError, Invalid, NotFound
+from services.kit.groupcommit import LATER, Later
 from services.registration.changes import Changes
 from services.registration.domain import batch, form
 from services.registration.domain.event import Event
 from services.registration.domain.form import SignUp
+from services.registration.domain.seats import Seats
 from services.registration.messages import Links, Speaker
 from services.registration.repository import registrations
 from services.registration.repository import seats as counters
@@ -27,7 +33,7 @@ from services.registration.repository.registrations import Registration
 from services.registration.repository.seats import Locked
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Application:
     """A sign-up that was found right for the `event` as it was known then."""
 
@@ -38,6 +44,29 @@ class Application:
 
 Outcome = Registration | EinlassError
 
+# Events that a process remembers, at most.
+REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class _Part:
+    """One event's part of the batch: what is `new`, and once decided the answers, in order.
+    `doubtful`: it was known differently when something of it was checked."""
+
+    locked: Locked
+    doubtful: bool = False
+    new: list[Registration] = field(default_factory=list)
+    decided: Iterator[Outcome] = field(default_factory=lambda: iter(()))
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """An event as the last batch left it. `trusted`: the batch had found it as the one before
+    had left it."""
+
+    locked: Locked
+    trusted: bool
+
 
 @dataclass(frozen=True, slots=True)
 class SignUps:
@@ -47,23 +76,91 @@ class SignUps:
     clock: Clock
     links: Links
     changes: Changes
+    memory: dict[UUID, Last] = field(default_factory=dict)
 
-    async def run(self, _: UUID, items: Sequence[Application], again: bool) -> Sequence[Outcome]:
+    async def run(
+        self, items: Sequence[Application], *, again: bool, alone: bool
+    ) -> Sequence[Outcome | Later]:
         """An outcome for each application, in order."""
+        guessed = {} if again or alone else await self._guess(items)
+        rest = [item for item in items if item.event.id not in guessed]
+        answers = iter(await self._careful(rest, again, alone) if rest else ())
+        return [
+            next(answers if (part := guessed.get(item.event.id)) is None else part.decided)
+            for item in items
+        ]
+
+    async def _guess(self, items: Sequence[Application]) -> dict[UUID, _Part]:
+        """Decides from memory, and writes those events whose counters are still as they were
+        when the last batch of this process left them: one way to the server and back."""
+        parts: dict[UUID, _Part] = {}
+        for item in items:
+            part = parts.get(item.event.id)
+            if part is None:
+                last = self.memory.get(item.event.id)
+                if last is None or not last.trusted:
+                    continue
+                part = parts[item.event.id] = _Part(last.locked)
+            part.new.append(item.registration)
+            if item.event.version != part.locked.event.version:
+                part.doubtful = True
+        decided = {
+            event_id: self._decide(part, [])
+            for event_id, part in parts.items()
+            if not part.doubtful
+        }
+        # Who does not simply join may be known from before, and is answered from what is there.
+        parts = {e: parts[e] for e, (_, made) in decided.items() if len(made) == len(parts[e].new)}
+        if not parts:
+            return {}
+        before = {event_id: part.locked for event_id, part in parts.items()}
+        after = {event_id: decided[event_id][0] for event_id in parts}
+        joined = [made for event_id in parts for made in decided[event_id][1]]
+        async with self.db.at_once() as conn:
+            written = await self.changes.guess(conn, before, after, joined)
+        for event_id in parts:
+            if event_id in written:
+                self.memory[event_id] = Last(written[event_id], trusted=True)
+            else:
+                self.memory.pop(event_id, None)
+        return {event_id: part for event_id, part in parts.items() if event_id in written}
+
+    async def _careful(
+        self, items: Sequence[Application], again: bool, alone: bool
+    ) -> Sequence[Outcome | Later]:
+        """Decides under the lock, from what is read there."""
+        events = {item.event.id: item.event for item in items}
+        parts: dict[UUID, _Part] = {}
         async with self.db.transaction() as conn:
-            locked = await counters.lock_known(conn, items[-1].event)
-            if locked is None:
-                return [NotFound()] * len(items)
+            locked = await counters.lock_known(conn, events, wait=alone)
             happened = await self._happened(conn, items) if again else {}
-            open_ones: list[Registration] = []
-            answers: list[Outcome | None] = []
+            answers: list[Outcome | Later | None] = []
             for item in items:
-                answer = happened.get(item.registration.id) or _recheck(item, locked)
+                ours = locked.get(item.event.id)
+                if ours is None:
+                    answers.append(NotFound() if alone else LATER)
+                    continue
+                answer = happened.get(item.registration.id) or _recheck(item, ours)
                 answers.append(answer)
                 if answer is None:
-                    open_ones.append(item.registration)
-            decided = iter(await self._admit(conn, locked, open_ones))
-        return [next(decided) if answer is None else answer for answer in answers]
+                    part = parts.get(item.event.id) or parts.setdefault(item.event.id, _Part(ours))
+                    part.new.append(item.registration)
+            left = await self._admit(conn, parts)
+        self._remember(locked, {**locked, **left})
+        return [
+            next(parts[item.event.id].decided) if answer is None else answer
+            for item, answer in zip(items, answers, strict=True)
+        ]
+
+    def _remember(self, found: Mapping[UUID, Locked], left: Mapping[UUID, Locked]) -> None:
+        """Trusts the memory of an event again once it was found as it had been left, so that an
+        event that several processes write does not pay for wrong guesses."""
+        if len(self.memory) > REMEMBERED:
+            self.memory.clear()
+        for event_id, now in left.items():
+            last = self.memory.get(event_id)
+            trusted = last is not None and last.locked == found[event_id]
+            self.memory[event_id] = Last(now, trusted=trusted)
 
     async def _happened(
         self, conn: AsyncConnection, items: Sequence[Application]
@@ -71,22 +168,35 @@ class SignUps:
         return await registrations.by_ids(conn, [item.registration.id for item in items])
 
     async def _admit(
-        self, conn: AsyncConnection, locked: Locked, new: Sequence[Registration]
-    ) -> list[Outcome]:
-        """Decides new registrations of one locked event and writes what follows."""
-        if not new:
-            return []
-        event, now = locked.event, self.clock.now()
-        keys = [r.idempotency_digest for r in new if r.idempotency_digest]
-        known = await registrations.known(conn, event.id, keys, [r.email_key for r in new])
+        self, conn: AsyncConnection, parts: Mapping[UUID, _Part]
+    ) -> dict[UUID, Locked]:
+        """Decides what is new of each locked event and writes what follows; the events then."""
+        if not parts:
+            return {}
+        known = await registrations.known(
+            conn, [new for part in parts.values() for new in part.new]
+        )
+        joined: list[Registration] = []
+        after: dict[UUID, tuple[Seats, Speaker]] = {}
+        for event_id, part in parts.items():
+            after[event_id], made = self._decide(part, known.get(event_id, []))
+            joined += made
+        locked = {event_id: part.locked for event_id, part in parts.items()}
+        return await self.changes.save(conn, locked, after, joined)
+
+    def _decide(
+        self, part: _Part, known: list[Registration]
+    ) -> tuple[tuple[Seats, Speaker], list[Registration]]:
+        """The counters after it, what is to be said, and who joined; `part` learns the answers."""
+        event, now = part.locked.event, self.clock.now()
         after, outcomes = batch.decide(
-            locked.seats,
+            part.locked.seats,
             event.line,
             event.phase(now) == "open",
             [(r, r.status != "cancelled") for r in known],
-            new,
+            part.new,
         )
-        speaker = Speaker(event.id, locked.seats.seq, now)
+        speaker = Speaker(event.id, part.locked.seats.seq, now)
         all_known = list(known)
         answers: list[Outcome] = []
         for outcome in outcomes:
@@ -97,9 +207,8 @@ class SignUps:
                 answers.append(all_known[outcome.index])
             else:
                 answers.append(outcome)
-        await registrations.insert_many(conn, all_known[len(known) :])
-        await self.changes.save(conn, {event.id: locked}, {event.id: (after, speaker)})
-        return answers
+        part.decided = iter(answers)
+        return (after, speaker), all_known[len(known) :]
 
     def _joined(self, speaker: Speaker, joined: batch.Joined[Registration]) -> Registration:
         """The registration as decided; says so."""

@@ -36,7 +36,7 @@ class Applicant(Protocol):
 A = TypeVar("A", bound=Applicant)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Joined(Generic[A]):
     """A new registration: confirmed where `position` is None, else waiting. `freed` seats were
     put aside for the line by it."""

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import jsonschema
+import orjson
 from email_validator import EmailNotValidError, validate_email
 
 from services.contracts.envelope import Locale
@@ -27,7 +28,7 @@ _PLAIN: Final = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*"
 TERMS_VERSION: Final = "2026-11"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SignUp:
     """A sign-up as it was sent; `answers` by the question's name."""
 
@@ -40,8 +41,10 @@ class SignUp:
 
     def digest(self) -> bytes:
         """SHA-256 that tells two different sign-ups apart."""
-        said = [self.name, self.email, self.seats, self.answers, self.locale]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).digest()
+        # A number among the answers may be larger than orjson writes.
+        answers = json.dumps(self.answers, sort_keys=True) if self.answers else ""
+        said = [self.name, self.email, self.seats, answers, self.locale]
+        return hashlib.sha256(orjson.dumps(said)).digest()
 
 
 def clean_name(name: str) -> str:
@@ -53,6 +56,7 @@ def clean_name(name: str) -> str:
     return " ".join(printable.split())
 
 
+@lru_cache(maxsize=1_000)
 def clean_email(email: str) -> str:
     """The address, normalised. Raises EmailNotValidError.
 

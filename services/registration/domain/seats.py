@@ -28,7 +28,7 @@ class Seats:
     seq: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.confirmed, self.held, self.waiting, self.line) < 0:
+        if self.confirmed < 0 or self.held < 0 or self.waiting < 0 or self.line < 0:
             raise AssertionError("a counter is below zero")
         if self.confirmed + self.held > self.capacity:
             raise AssertionError("more seats are taken or held than there are")
@@ -51,14 +51,14 @@ class Line:
         return self.enabled and (self.limit is None or seats.waiting + party <= self.limit)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Confirmed:
     """The party has its seats."""
 
     seats: Seats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waitlisted:
     """The party waits at `position`, from 1; `freed` seats, too few for it, are put aside."""
 

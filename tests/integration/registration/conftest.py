@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest_asyncio
 
 from tests.integration.registration.harness import House
@@ -21,3 +22,20 @@ async def house(registration_url: str) -> AsyncIterator[House]:
     opened = House(registration_url)
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def houses(registration_url: str) -> AsyncIterator[tuple[House, House]]:
+    """Two processes at one database, each with connections of its own."""
+    pair = House(registration_url, pool=8), House(registration_url, pool=8)
+    yield pair
+    for opened in pair:
+        await opened.close()
+
+
+@pytest_asyncio.fixture
+async def admin(registration_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of somebody else."""
+    conn = await asyncpg.connect(registration_url)
+    yield conn
+    await conn.close()

@@ -28,14 +28,13 @@ from services.contracts.waitlist import (
 from services.kit.clock import FixedClock
 from services.kit.db import Database
 from services.kit.ids import uuid7
-from services.kit.ratelimit import RateLimits, RedisRates
 from services.kit.tokens import TokenBox
 from services.registration.board import Board
 from services.registration.changes import Changes
 from services.registration.domain.form import SignUp
 from services.registration.handlers import Handler
 from services.registration.lights import Lights
-from services.registration.limits import Limits
+from services.registration.limits import limits as limits_of
 from services.registration.messages import Links
 from services.registration.programme import Programme
 from services.registration.schemas import EventIn, EventOut
@@ -64,7 +63,7 @@ class House:
         self.clock = FixedClock(datetime.now(UTC))
         self.lights = Lights(redis_url)
         changes, links = Changes(self.lights), Links(TokenBox(KEY), PUBLIC_URL)
-        limits = Limits(RateLimits(RedisRates(redis_url)), enabled=False)
+        limits = limits_of(redis_url, enabled=False)
         board = Board(self.db, self.lights, self.clock)
         self.service = Service(self.db, board, limits, self.clock, links, changes)
         self.programme = Programme(

@@ -1,6 +1,7 @@
 """The board in an api process: what the public sees, with Redis and without."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -15,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from deploy.local import Stack
 from services.kit.errors import TooManyRequests
 from services.kit.ids import uuid7
-from services.kit.ratelimit import RateLimits, RedisRates
 from services.registration import board as module
 from services.registration.board import Board
 from services.registration.lights import NAME, Lights, notice
-from services.registration.limits import PER_ADDRESS, PER_EVENT, Limits
+from services.registration.limits import PER_ADDRESS, PER_EVENT
+from services.registration.limits import limits as limits_of
 from services.registration.repository import events
 from services.registration.schemas import EventOut
 from services.registration.stream import lights as stream
@@ -298,55 +299,58 @@ async def test_streams_end_with_the_process(registration_url: str, gate: Gate) -
 
 
 async def test_limits_hold_over_processes(gate: Gate) -> None:
-    shared = [RateLimits(RedisRates(gate.url)) for _ in range(2)]
-    pair = [Limits(rates) for rates in shared]
+    pair = [limits_of(gate.url) for _ in range(2)]
     address = f"{uuid7().hex}@example.org"
     for turn in range(PER_ADDRESS.burst):
-        await pair[turn % 2].check(f"192.0.{turn}.1", "seminar", address)
+        pair[turn % 2].check(f"192.0.{turn}.1", "seminar", address)
+    await asyncio.sleep(0.5)
+    for limits in pair:
+        with contextlib.suppress(TooManyRequests):  # who was silent hears with the next try
+            limits.check("198.51.100.7", "seminar", address.upper())
+    await asyncio.sleep(0.5)
     for limits in pair:
         with pytest.raises(TooManyRequests) as refused:
-            await limits.check("198.51.100.7", "seminar", address.upper())
+            limits.check("198.51.100.7", "seminar", address.upper())
         assert refused.value.retry_after
-        assert 0 < refused.value.retry_after <= PER_ADDRESS.every
-    await Limits(shared[0], enabled=False).check("198.51.100.7", "seminar", address)
-    for rates in shared:
-        await rates.close()
+        assert 0 < refused.value.retry_after <= 2 * PER_ADDRESS.every
+    off = limits_of(gate.url, enabled=False)
+    off.check("198.51.100.7", "seminar", address)
+    for limits in (*pair, off):
+        await limits.close()
 
 
 async def test_a_crowd_at_one_event_is_let_in_as_the_rate_says(gate: Gate) -> None:
-    rates = RateLimits(RedisRates(gate.url))
-    limits, event = Limits(rates), uuid7().hex
-    tries = [
-        limits.check("2001:db8:7:100::1", event, f"{uuid7().hex}@example.org")
-        for _ in range(PER_EVENT.burst + 30)
-    ]
-    ends = await asyncio.gather(*tries, return_exceptions=True)
-    refused = sum(isinstance(end, TooManyRequests) for end in ends)
-    assert 20 <= refused <= 30
-    assert refused + sum(end is None for end in ends) == len(tries)
-    await limits.check("203.0.113.5", event, "anna@example.org")  # from another network
-    await rates.close()
+    limits, event = limits_of(gate.url), uuid7().hex
+    refused = 0
+    for _ in range(PER_EVENT.burst + 30):
+        try:
+            limits.check("2001:db8:7:100::1", event, f"{uuid7().hex}@example.org")
+        except TooManyRequests:
+            refused += 1
+    assert 28 <= refused <= 30
+    limits.check("203.0.113.5", event, "anna@example.org")  # from another network
+    await limits.close()
 
 
 @pytest.mark.parametrize("how", ["cut", "frozen"])
 async def test_limits_let_people_in_while_redis_is_away(gate: Gate, how: str) -> None:
-    rates = RateLimits(RedisRates(gate.url))
-    limits, address = Limits(rates), f"{uuid7().hex}@example.org"
-    await limits.check("192.0.2.1", "seminar", address)
+    limits, address = limits_of(gate.url), f"{uuid7().hex}@example.org"
+    limits.check("192.0.2.1", "seminar", address)
     if how == "cut":
         await gate.cut()
     else:
         gate.freeze()
     for _ in range(3):
-        began = time.monotonic()
-        await limits.check("192.0.2.1", "seminar", address)
-        assert time.monotonic() - began < 1
-    ends = await asyncio.gather(  # each process counts for itself then
-        *(limits.check("192.0.2.1", "seminar", address) for _ in range(PER_ADDRESS.burst)),
-        return_exceptions=True,
-    )
-    assert sum(isinstance(end, TooManyRequests) for end in ends) == 3
-    await rates.close()
+        limits.check("192.0.2.1", "seminar", address)
+        await asyncio.sleep(0.3)
+    refused = 0
+    for _ in range(PER_ADDRESS.burst):  # each process counts for itself then
+        try:
+            limits.check("192.0.2.1", "seminar", address)
+        except TooManyRequests:
+            refused += 1
+    assert refused == 4
+    await limits.close()
 
 
 async def _state(board: Board, event: EventOut, state: str) -> bool:

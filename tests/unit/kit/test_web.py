@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from services.kit.csrf import check_origin
 from services.kit.errors import Busy, EinlassError, TooManyRequests
-from services.kit.guard import HEADERS, MAX_BODY
+from services.kit.guard import DATA_HEADERS, HEADERS, MAX_BODY
 from services.kit.text import kept
 from services.kit.web import create_app
 
@@ -129,7 +129,8 @@ async def test_no_answer_leaves_without_the_headers(
 ) -> None:
     answer = await client.request(method, path, json={"text": "a"} if method == "POST" else None)
     assert answer.status_code == status
-    for name, value in HEADERS.items():
+    data = answer.headers["content-type"].endswith("json")
+    for name, value in (DATA_HEADERS if data else HEADERS).items():
         assert answer.headers[name] == value
     assert "strict-transport-security" not in answer.headers
 
