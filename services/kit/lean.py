@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 import structlog
 from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
@@ -204,4 +203,4 @@ def _told(error: Exception, route: LeanRoute) -> LeanAnswer:
         (name.lower().encode(), value.encode())
         for name, value in problem.headers_of(failure).items()
     )
-    return LeanAnswer(failure.status, orjson.dumps(problem.document(failure)), headers)
+    return LeanAnswer(failure.status, problem.encoded(failure), headers)

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from services.kit.errors import BodyTooLarge, EinlassError, FieldError, Invalid,
 MEDIA_TYPE = "application/problem+json"
 TOO_LARGE = "einlass.too_large"
 _UNREADABLE = "There was an error parsing the body"  # fastapi.routing
+_encoded: dict[type[EinlassError], bytes] = {}
 
 
 class ProblemField(BaseModel):
@@ -50,6 +52,16 @@ def document(error: EinlassError) -> dict[str, Any]:
         "detail": error.detail,
         **error.extra,
     }
+
+
+def encoded(error: EinlassError) -> bytes:
+    """The document as JSON. One without members of its own says the same each time."""
+    if error.extra:
+        return orjson.dumps(document(error))
+    found = _encoded.get(type(error))
+    if found is None:
+        found = _encoded[type(error)] = orjson.dumps(document(error))
+    return found
 
 
 def headers_of(error: EinlassError) -> dict[str, str]:

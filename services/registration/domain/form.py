@@ -82,8 +82,11 @@ def email_key(email: str) -> str:
 
 def check(form: SignUp, event: Event) -> list[FieldError]:
     """All that is wrong with the form, each field once; nothing, where it can stand."""
+    errors = list(_check(form, event))
+    if not errors:
+        return errors
     found: dict[str, FieldError] = {}
-    for error in _check(form, event):
+    for error in errors:
         found.setdefault(error.pointer, error)
     return list(found.values())
 
