@@ -22,6 +22,7 @@ from services.kit.errors import BodyTooLarge, Busy, EinlassError
 log = structlog.get_logger(__name__)
 
 JSON: Final = (b"content-type", b"application/json")
+HTML: Final = (b"content-type", b"text/html; charset=utf-8")
 PROBLEM: Final = (b"content-type", problem.MEDIA_TYPE.encode())
 
 Headers = list[tuple[bytes, bytes]]
@@ -33,9 +34,12 @@ class Disconnected(Exception):
 
 @dataclass(slots=True)
 class LeanRequest:
-    """`part` is the one variable part of the path; `client` the address as the gateway told it."""
+    """`part` is the one variable part of the path; `client` the address as the gateway told it;
+    `query` what follows the question mark."""
 
+    path: str
     part: str
+    query: bytes
     headers: Headers
     client: str
     body: bytes
@@ -57,20 +61,22 @@ class LeanRequest:
 
 @dataclass(slots=True)
 class LeanAnswer:
-    """`body` is JSON. `headers` beside the usual ones."""
+    """`headers` beside the usual ones of its kind."""
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    kind: tuple[bytes, bytes] = JSON
 
 
 @dataclass(frozen=True, slots=True)
 class LeanRoute:
-    """`path` is the framework's template, with one part in braces or none."""
+    """`path` is the framework's template, with one part in braces or none. A GET that `answer`
+    has none for goes to the framework."""
 
     method: str
     path: str
-    answer: Callable[[LeanRequest], Awaitable[LeanAnswer]]
+    answer: Callable[[LeanRequest], Awaitable[LeanAnswer | None]]
 
     def pattern(self) -> re.Pattern[str]:
         """What the path must match."""
@@ -108,9 +114,9 @@ class Lean:
             )
             for route in routes
         ]
-        self._headers = _encoded("application/json", secure=secure)
-        # A cache gives what it keeps the headers of a 304; those of a page do no harm to data.
-        self._headers_304 = _encoded("", secure=secure)
+        self._of_data = _encoded("application/json", secure=secure)
+        # Those of a 304 too: a cache gives them to what it keeps, and data takes no harm.
+        self._of_pages = _encoded("text/html", secure=secure)
 
     async def took(self, scope: Scope, receive: Receive, send: Send) -> bool:
         """Answers the request if it is for one of the routes; whether it was."""
@@ -122,8 +128,7 @@ class Lean:
                 found = pattern.match(path)
                 if found is not None:
                     part = found.group(1) if pattern.groups else ""
-                    await self._answer(scope, receive, send, part, route, measures)
-                    return True
+                    return await self._answer(scope, receive, send, part, route, measures)
         return False
 
     async def _answer(
@@ -134,30 +139,40 @@ class Lean:
         part: str,
         route: LeanRoute,
         measures: _Measures,
-    ) -> None:
+    ) -> bool:
         began = time.perf_counter()
         try:
             body = await _body(scope, receive)
             client = scope.get("client")
-            request = LeanRequest(part, scope["headers"], client[0] if client else "unknown", body)
-            answer, kind = await route.answer(request), JSON
+            request = LeanRequest(
+                path=scope["path"],
+                part=part,
+                query=scope["query_string"],
+                headers=scope["headers"],
+                client=client[0] if client else "unknown",
+                body=body,
+            )
+            answer = await route.answer(request)
         except Disconnected:
-            return
+            return True
         except Exception as error:
-            answer, kind = _told(error, route), PROBLEM
+            answer = _told(error, route)
+        if answer is None:
+            return False
         measures.note(answer.status, time.perf_counter() - began)
         await send(
             {
                 "type": "http.response.start",
                 "status": answer.status,
                 "headers": [
-                    *_about(answer, kind),
-                    *(self._headers_304 if answer.status == 304 else self._headers),
+                    *_about(answer),
+                    *(self._of_pages if _of_page(answer) else self._of_data),
                     *answer.headers,
                 ],
             }
         )
         await send({"type": "http.response.body", "body": answer.body})
+        return True
 
 
 def _encoded(media_type: str, *, secure: bool) -> Headers:
@@ -165,9 +180,14 @@ def _encoded(media_type: str, *, secure: bool) -> Headers:
     return [(name.encode(), value.encode()) for name, value in told.items()]
 
 
-def _about(answer: LeanAnswer, kind: tuple[bytes, bytes]) -> Headers:
+def _of_page(answer: LeanAnswer) -> bool:
+    return answer.status == 304 or answer.kind is HTML
+
+
+def _about(answer: LeanAnswer) -> Headers:
     """What is said of the body, where there may be one (RFC 9110, 15.4.5)."""
-    return [] if answer.status == 304 else [kind, (b"content-length", b"%d" % len(answer.body))]
+    length = (b"content-length", b"%d" % len(answer.body))
+    return [] if answer.status == 304 else [answer.kind, length]
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
@@ -203,4 +223,4 @@ def _told(error: Exception, route: LeanRoute) -> LeanAnswer:
         (name.lower().encode(), value.encode())
         for name, value in problem.headers_of(failure).items()
     )
-    return LeanAnswer(failure.status, problem.encoded(failure), headers)
+    return LeanAnswer(failure.status, problem.encoded(failure), headers, PROBLEM)

@@ -9,6 +9,7 @@ from services import __version__
 from services.kit import redis, web
 from services.registration import api, apidocs, lean, pages
 from services.registration.board import Board
+from services.registration.kept import KeptPages
 from services.registration.limits import limits as limits_of
 from services.registration.operators import LocalIntrospection
 from services.registration.programme import Programme
@@ -26,6 +27,7 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
         enabled=settings.rate_limits == "on",
         scale=settings.rate_limit_scale,
     )
+    kept = KeptPages(board)
     service = Service(
         db=parts.db,
         board=board,
@@ -55,11 +57,12 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
         helpful={"redis": redis.ping(settings.redis_url)},
         lifespan=lifespan,
         error_page=pages.error_page,
-        lean=lean.routes(service, board),
+        lean=lean.routes(service, board, kept),
     )
     app.state.settings = settings
     app.state.clock = parts.clock
     app.state.board = board
+    app.state.kept = kept
     app.state.introspection = LocalIntrospection(parts.db)
     app.state.service = service
     app.state.programme = Programme(

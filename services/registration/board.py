@@ -83,6 +83,8 @@ class Board:
         self._shown: dict[str, PublicEvent] = {}
         self._sorted: tuple[PublicEvent, ...] = ()
         self._availability = Availability(b"[]", '""')
+        self.generation = 0
+        """Rises when anything is seen differently."""
         self._listeners: set[asyncio.Queue[Change]] = set()
         self._stale = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -179,6 +181,7 @@ class Board:
         if shown == self._shown:
             return
         before, self._shown = self._shown, shown
+        self.generation += 1
         self._sorted = tuple(sorted(shown.values(), key=lambda e: (e.event.begins, e.event.slug)))
         self._write()
         for slug, public in shown.items():

@@ -6,7 +6,6 @@ that the API has too (`domain.form`); here it is only read, and its errors are p
 
 import hashlib
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -71,16 +70,15 @@ def sign_up(event: Event, sent: Mapping[str, str], locale: Locale) -> SignUp:
 
 
 def form_id(sent: Mapping[str, str]) -> str:
-    """The id of the form that was sent, or a new one; it makes two clicks one sign-up."""
+    """The id of the form that was sent, which makes two clicks one sign-up; empty in a form that
+    is new, where the script fills it in. Never one of ours: a page may come from a cache, and
+    whoever has the same id and sends the same words is led to the same person's page."""
     known = sent.get("form_id", "")
-    return known if _FORM_ID.fullmatch(known) else secrets.token_urlsafe(16)
+    return known if _FORM_ID.fullmatch(known) else ""
 
 
 def idempotency_key(known: str, sent: SignUp) -> str | None:
-    """The same for the same form sent twice with the same words in it; None without a form id.
-
-    The words are part of it, since a page may come from a cache that gave it to others too.
-    """
+    """The same for the same form sent twice with the same words in it; None without a form id."""
     if not _FORM_ID.fullmatch(known):
         return None
     return hashlib.sha256(known.encode() + sent.digest()).hexdigest()

@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from services.kit import problem
 from services.kit.errors import NotJson
-from services.kit.lean import LeanAnswer, LeanRequest, LeanRoute
+from services.kit.lean import HTML, LeanAnswer, LeanRequest, LeanRoute
 from services.registration.board import Board
+from services.registration.kept import HEADERS, KeptPages, language_of
 from services.registration.schemas import SignUpIn
 from services.registration.service import Service, SignedUp
 
@@ -38,8 +39,8 @@ def signed_up(done: SignedUp) -> bytes:
     return orjson.dumps(told)
 
 
-def routes(service: Service, board: Board) -> list[LeanRoute]:
-    """Signing up, and all lights at once."""
+def routes(service: Service, board: Board, kept: KeptPages) -> list[LeanRoute]:
+    """Signing up, all lights at once, and the pages that are kept."""
 
     async def sign_up(request: LeanRequest) -> LeanAnswer:
         key = request.header(b"idempotency-key")
@@ -59,9 +60,28 @@ def routes(service: Service, board: Board) -> list[LeanRoute]:
             return LeanAnswer(304, b"", headers)
         return LeanAnswer(200, found.body, headers)
 
+    async def page(request: LeanRequest) -> LeanAnswer | None:
+        if b"lang=" in request.query:  # sets a cookie
+            return None
+        locale = language_of(None, request.header(b"cookie"), request.header(b"accept-language"))
+        found = kept.find((request.path, request.query, locale))
+        if found is None:
+            return None
+        headers = (
+            (b"content-language", locale.encode()),
+            *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
+            (b"etag", found.etag.encode()),
+        )
+        if found.is_known(request.header(b"if-none-match")):
+            return LeanAnswer(304, b"", headers, HTML)
+        return LeanAnswer(200, found.body, headers, HTML)
+
     return [
         LeanRoute("POST", "/api/v1/events/{slug}/registrations", sign_up),
         LeanRoute("GET", "/api/v1/availability", availability),
+        LeanRoute("GET", "/events", page),
+        LeanRoute("GET", "/events/{slug}", page),
+        LeanRoute("GET", "/", page),
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
@@ -28,11 +28,10 @@ from services.kit.errors import (
     NotFound,
     TooManyRequests,
 )
-from services.kit.i18n import negotiate
 from services.kit.look import Look
 from services.kit.look.assets import PREFIX
 from services.kit.web import client_of
-from services.registration import forms, views
+from services.registration import forms, kept, views
 from services.registration.board import Board, PublicEvent
 from services.registration.domain.errors import (
     AlreadyRegistered,
@@ -46,7 +45,6 @@ from services.registration.settings import RegistrationSettings
 from services.registration.terms import Terms
 
 HERE: Final = Path(__file__).parent
-LANGUAGE_COOKIE: Final = "lang"
 A_YEAR: Final = 365 * 24 * 60 * 60
 # What a person is told on the form's own page, beside bad fields.
 TOLD: Final = (EventFull, AlreadyRegistered, RegistrationClosed, Busy, TooManyRequests)
@@ -87,12 +85,11 @@ def site_of(request: Request) -> Site:
 
 
 def language_of(request: Request) -> Locale:
-    """The reader's language: the address's `lang`, else the cookie, else the browser's wish."""
-    for wish in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
-        for locale in get_args(Locale):
-            if wish == locale:
-                return locale  # type: ignore[no-any-return]
-    return negotiate(request.headers.get("accept-language"))
+    """The reader's language."""
+    headers = request.headers
+    return kept.language_of(
+        request.query_params.get("lang"), headers.get("cookie"), headers.get("accept-language")
+    )
 
 
 def _board(request: Request) -> Board:
@@ -145,13 +142,27 @@ def page(
     )
     if request.query_params.get("lang") == locale:
         answer.set_cookie(
-            LANGUAGE_COOKIE,
+            kept.LANGUAGE_COOKIE,
             locale,
             max_age=A_YEAR,
             httponly=True,
             samesite="lax",
             secure=site.settings.public_url.startswith("https://"),
         )
+    return answer
+
+
+def _kept(request: Request, answer: Response) -> Response:
+    """The same page, kept for whoever asks next (lean.py gives it); or that it is known."""
+    if "set-cookie" in answer.headers:
+        return answer
+    key = (request.url.path, request.scope["query_string"], language_of(request))
+    made = request.app.state.kept.keep(key, bytes(answer.body))
+    answer.headers.update({**kept.HEADERS, "ETag": made.etag})
+    if made.is_known(request.headers.get("if-none-match")):
+        about = {"content-length", "content-type"}
+        headers = {k: v for k, v in answer.headers.items() if k not in about}
+        return Response(status_code=304, headers=headers)
     return answer
 
 
@@ -170,7 +181,7 @@ async def overview(request: Request, board: Shown, locale: Reader) -> Response:
     wish = views.Filter.of(request.query_params)
     now = request.app.state.clock.now()
     months = views.overview(board.all(), wish, now, locale)
-    return page(request, "overview.html", months=months, wish=wish)
+    return _kept(request, page(request, "overview.html", months=months, wish=wish))
 
 
 @router.get("/events/{slug}.ics")
@@ -180,9 +191,9 @@ async def event_calendar(request: Request, found: Found) -> Response:
 
 
 @router.get("/events/{slug}")
-async def event(request: Request, found: Found) -> Response:
+async def event(request: Request, slug: str) -> Response:
     """One event with its form."""
-    return _event_page(request, found)
+    return _kept(request, _event_page(request, _event(request, slug)))
 
 
 @router.post("/events/{slug}", dependencies=FROM_HERE)

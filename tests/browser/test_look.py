@@ -155,6 +155,21 @@ async def test_a_form_that_comes_or_goes_is_told_of(browser: Browser, served: Se
     await page.close()
 
 
+async def test_each_form_has_an_id_of_its_own(browser: Browser, served: Served) -> None:
+    page = await browser.new_page(**WIDE)
+    known = set()
+    for _ in range(3):
+        await page.goto(f"{served.url}/events/kompost")
+        known.add(await page.locator("[name=form_id]").input_value())
+    assert len(known) == 3
+    assert all(len(one) == 32 for one in known)
+    # What is sent comes back with its id, so that the next click is still the same form.
+    await page.get_by_role("button", name="Verbindlich anmelden").click()
+    await expect(page.get_by_role("alert")).to_be_visible()
+    assert await page.locator("[name=form_id]").input_value() in known
+    await page.close()
+
+
 async def test_everything_works_without_javascript(browser: Browser, served: Served) -> None:
     context = await browser.new_context(**WIDE, java_script_enabled=False)
     page = await context.new_page()

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid5
 
 from fastapi import FastAPI
@@ -12,12 +12,14 @@ from pydantic import SecretStr
 
 from services.kit import web
 from services.kit.clock import FixedClock
-from services.registration import api, pages
+from services.registration import api, lean, pages
 from services.registration.domain.event import Day, Event
 from services.registration.domain.form import SignUp
 from services.registration.domain.light import FewLeft
 from services.registration.domain.seats import Line, Seats
 from services.registration.fakes import MemoryBoard, MemoryService
+from services.registration.kept import KeptPages
+from services.registration.service import Service
 from services.registration.settings import RegistrationSettings
 
 NOW = datetime(2026, 10, 6, 10, 0, tzinfo=UTC)
@@ -239,14 +241,16 @@ def preview(**changes: Any) -> Preview:
     service = MemoryService(board, clock, ours.public_url)
     for item, counters in programme():
         service.put(item, counters)
+    kept = KeptPages(board)
     app = web.create_app(
         "Einlass registration",
         version="0",
         public_url=ours.public_url,
         needed={},
         error_page=pages.error_page,
+        lean=lean.routes(cast(Service, service), board, kept),
     )
-    app.state.settings, app.state.clock = ours, clock
+    app.state.settings, app.state.clock, app.state.kept = ours, clock, kept
     app.state.board, app.state.service = board, service
     app.include_router(api.router)
     app.include_router(pages.router)

@@ -18,6 +18,7 @@ from services.registration import api, lean
 from services.registration.board import Availability, Board
 from services.registration.domain.errors import AlreadyRegistered, EventFull
 from services.registration.domain.form import SignUp
+from services.registration.kept import KeptPages
 from services.registration.service import Service, SignedUp
 
 PATH = "/api/v1/events/{}/registrations"
@@ -73,7 +74,7 @@ def made(recorder: Recorder, *, short: bool) -> FastAPI:
         version="0",
         public_url="https://example.org",
         needed={"x": _fine},
-        lean=lean.routes(service, board) if short else (),
+        lean=lean.routes(service, board, KeptPages(board)) if short else (),
     )
     app.state.service, app.state.board = service, board
     app.include_router(api.router)

@@ -1,0 +1,77 @@
+"""Public pages as they were last written, for whoever asks next.
+
+Invariant: a page is given again only while the board shows the same as when it was written; what
+is a person's own is never kept, and nothing in a kept page is meant for one reader.
+"""
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from starlette.requests import cookie_parser
+
+from services.contracts.envelope import Locale
+from services.kit.i18n import LOCALES, negotiate
+from services.registration.board import Board
+
+MOST: Final = 500
+LANGUAGE_COOKIE: Final = "lang"
+# A browser asks each time, since its reader was just told of a change; a cache that many share may
+# give the same for a second.
+HEADERS: Final = {
+    "Cache-Control": "public, max-age=0, s-maxage=1, must-revalidate",
+    "Vary": "Accept-Language, Cookie",
+}
+
+Key = tuple[str, bytes, Locale]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A page; `etag` is strong (RFC 9110, 8.8.3)."""
+
+    body: bytes
+    etag: str
+    generation: int
+
+    def is_known(self, if_none_match: str | None) -> bool:
+        """Whether who asks has it already (RFC 9110, 13.1.2)."""
+        return if_none_match is not None and self.etag in if_none_match
+
+
+@dataclass(slots=True)
+class KeptPages:
+    """The pages of one api process."""
+
+    board: Board
+    _pages: OrderedDict[Key, Kept] = field(default_factory=OrderedDict)
+
+    def find(self, key: Key) -> Kept | None:
+        """The page of a path, a query and a language."""
+        found = self._pages.get(key)
+        if found is None:
+            return None
+        if found.generation != self.board.generation:
+            del self._pages[key]
+            return None
+        return found
+
+    def keep(self, key: Key, body: bytes) -> Kept:
+        """Keeps a page that was written just now."""
+        etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
+        made = self._pages[key] = Kept(body, etag, self.board.generation)
+        while len(self._pages) > MOST:
+            self._pages.popitem(last=False)
+        return made
+
+
+@lru_cache(maxsize=1_000)
+def language_of(wish: str | None, cookie: str | None, accept: str | None) -> Locale:
+    """The reader's language: the address's wish, else the Cookie header's, else the browser's."""
+    for said in (wish, cookie_parser(cookie).get(LANGUAGE_COOKIE) if cookie else None):
+        for locale in LOCALES:
+            if said == locale:
+                return locale
+    return negotiate(accept)
