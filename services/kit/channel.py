@@ -15,12 +15,14 @@ from redis.exceptions import RedisError
 class Channel:
     """One channel, for publishing and, with `on_message`, for listening.
 
-    `keep`: how many messages wait for Redis at most; the newest ones stay.
+    `keep`: how many messages wait for Redis at most; the newest ones stay. `spacing`: seconds
+    between two of them at least; the first after a silence goes at once.
     """
 
-    def __init__(self, redis_url: str, name: str, *, keep: int = 1000) -> None:
+    def __init__(self, redis_url: str, name: str, *, keep: int = 1000, spacing: float = 0) -> None:
         self._redis = aioredis.from_url(redis_url, socket_connect_timeout=1)
         self._name = f"einlass:{name}"
+        self._spacing = spacing
         self._waiting: deque[bytes] = deque(maxlen=keep)
         self._pending = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -54,9 +56,12 @@ class Channel:
             while self._waiting:
                 message = self._waiting.popleft()
                 try:
-                    await asyncio.wait_for(self._redis.publish(self._name, message), 1)
+                    async with asyncio.timeout(1):
+                        await self._redis.publish(self._name, message)
                 except (RedisError, OSError, TimeoutError):
                     await asyncio.sleep(0.2)
+                if self._spacing:
+                    await asyncio.sleep(self._spacing)
 
     async def _listen(
         self, on_message: Callable[[bytes], None], on_connect: Callable[[], None] | None

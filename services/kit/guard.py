@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
-from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,14 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit import problem
 from services.kit.errors import BodyTooLarge, EinlassError
+from services.kit.measures import ANSWERS
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY: Final = 64 * 1024
-REQUESTS: Final = Counter("einlass_http_requests", "Answers.", ["method", "route", "status"])
-SECONDS: Final = Histogram(
-    "einlass_http_seconds", "Time to the answer's head.", ["method", "route"]
-)
 
 # No inline script and no inline style, nothing from elsewhere. JSON-LD is data, not script, and
 # is not touched by script-src (HTML, "prepare the script element").
@@ -104,7 +100,7 @@ class Guard:
                 told = of_kind(headers.get("content-type", ""), secure=self._secure)
                 for name, value in told.items():
                     headers.setdefault(name, value)
-                SECONDS.labels(method, _route(scope)).observe(time.perf_counter() - began)
+                ANSWERS.of(method, _route(scope)).observe(time.perf_counter() - began)
             elif headless:
                 headed = True
                 await send({"type": "http.response.body"})
@@ -127,7 +123,7 @@ class Guard:
             answer = await self._tell(Request(scope), expected)
             await answer(scope, receive, guarded)
         finally:
-            REQUESTS.labels(method, _route(scope), status).inc()
+            ANSWERS.of(method, _route(scope)).count(status)
             if status >= 500:
                 log.warning("http.status", method=method, route=_route(scope), status=status)
 

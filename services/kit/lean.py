@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from services.kit import guard, problem
 from services.kit.db import is_infrastructure
 from services.kit.errors import BodyTooLarge, Busy, EinlassError
+from services.kit.measures import ANSWERS, Route
 
 log = structlog.get_logger(__name__)
 
@@ -83,23 +83,6 @@ class LeanRoute:
         return re.compile(re.sub(r"\{\w+\}", "([^/]+)", self.path) + r"\Z")
 
 
-class _Measures:
-    """The metrics of a route; finding one by its labels each time costs more than counting."""
-
-    def __init__(self, route: LeanRoute) -> None:
-        self._route = route
-        self._seconds = guard.SECONDS.labels(route.method, route.path)
-        self._requests: dict[int, Counter] = {}
-
-    def note(self, status: int, seconds: float) -> None:
-        self._seconds.observe(seconds)
-        count = self._requests.get(status)
-        if count is None:
-            count = guard.REQUESTS.labels(self._route.method, self._route.path, status)
-            self._requests[status] = count
-        count.inc()
-
-
 class Lean:
     """The lean routes of one application."""
 
@@ -110,7 +93,7 @@ class Lean:
                 route.path.split("{")[0],
                 route.pattern(),
                 route,
-                _Measures(route),
+                ANSWERS.of(route.method, route.path),
             )
             for route in routes
         ]
@@ -138,7 +121,7 @@ class Lean:
         send: Send,
         part: str,
         route: LeanRoute,
-        measures: _Measures,
+        measures: Route,
     ) -> bool:
         began = time.perf_counter()
         try:
@@ -159,7 +142,8 @@ class Lean:
             answer = _told(error, route)
         if answer is None:
             return False
-        measures.note(answer.status, time.perf_counter() - began)
+        measures.observe(time.perf_counter() - began)
+        measures.count(answer.status)
         await send(
             {
                 "type": "http.response.start",

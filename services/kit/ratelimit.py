@@ -95,21 +95,21 @@ class LocalRates:
         keys: int = KEPT,
     ) -> None:
         self._now_us, self._keys = now_us, keys
-        self._rates = [(number, r.every_us, r.length_us) for number, r in enumerate(rates)]
+        self._rates = [(rate.every_us, rate.length_us) for rate in rates]
         self._due: dict[Key, int] = {}
 
     def count(self, keys: Sequence[str]) -> Refused | None:
         """Counts a try, which has a key for each rate, or tells why not."""
         now, due = self._now_us(), self._due
-        ahead: list[tuple[Key, int]] = []
-        for (number, every, length), name in zip(self._rates, keys, strict=True):
-            key = (number, name)
-            at = due.get(key, 0)
-            if at < now:
-                at = now
-            if at - length > now:
-                return Refused(number, at - length - now)
-            ahead.append((key, at + every))
+        ahead: dict[Key, int] = {}
+        for key, (every, length) in zip(enumerate(keys), self._rates, strict=True):
+            at = due.get(key, now)
+            if at <= now:
+                ahead[key] = now + every
+            elif at - length <= now:
+                ahead[key] = at + every
+            else:
+                return Refused(key[0], at - length - now)
         due.update(ahead)
         if len(due) > self._keys:
             self._forget(now)

@@ -32,20 +32,21 @@ class Speaker:
     seq: int
     now: datetime
     said: list[tuple[UUID, bytes]] = field(default_factory=list)
+    _frame: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        at = orjson.dumps(self.now, option=orjson.OPT_UTC_Z).decode()
+        # What each message of this event begins with.
+        self._frame = (
+            f'{{"id":"%s","event_id":"{self.event_id}","seq":%d,"occurred_at":{at},"version":1,'
+            f'"type":"%s","data":%s}}'
+        )
 
     def say(self, kind: str, data: dict[str, Any]) -> None:
         """The next message."""
         self.seq += 1
-        message = {
-            "id": str(uuid7()),
-            "event_id": str(self.event_id),
-            "seq": self.seq,
-            "occurred_at": self.now,
-            "version": 1,
-            "type": kind,
-            "data": data,
-        }
-        self.said.append((self.event_id, orjson.dumps(message, option=orjson.OPT_UTC_Z)))
+        message = self._frame % (uuid7(), self.seq, kind, orjson.dumps(data).decode())
+        self.said.append((self.event_id, message.encode()))
 
     def event(
         self,

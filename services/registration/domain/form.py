@@ -82,13 +82,28 @@ def email_key(email: str) -> str:
 
 def check(form: SignUp, event: Event) -> list[FieldError]:
     """All that is wrong with the form, each field once; nothing, where it can stand."""
-    errors = list(_check(form, event))
-    if not errors:
-        return errors
+    if (
+        0 < len(clean_name(form.name)) <= MAX_NAME
+        and 1 <= form.seats <= event.max_party
+        and form.terms_accepted
+        and not form.answers
+        and not event.questions
+        and is_address(form.email)
+    ):
+        return []
     found: dict[str, FieldError] = {}
-    for error in errors:
+    for error in _check(form, event):
         found.setdefault(error.pointer, error)
     return list(found.values())
+
+
+def is_address(email: str) -> bool:
+    """Whether it can be an e-mail address."""
+    try:
+        clean_email(email)
+    except EmailNotValidError:
+        return False
+    return True
 
 
 def _check(form: SignUp, event: Event) -> Iterator[FieldError]:
@@ -99,15 +114,12 @@ def _check(form: SignUp, event: Event) -> Iterator[FieldError]:
         yield FieldError("#/name", "too_long", "This name is too long.")
     if not form.email.strip():
         yield FieldError("#/email", "missing", "Please give your e-mail address.")
-    else:
-        try:
-            clean_email(form.email)
-        except EmailNotValidError:
-            yield FieldError(
-                "#/email",
-                "not_an_address",
-                "This is not a valid e-mail address. It looks like name@example.org.",
-            )
+    elif not is_address(form.email):
+        yield FieldError(
+            "#/email",
+            "not_an_address",
+            "This is not a valid e-mail address. It looks like name@example.org.",
+        )
     if not 1 <= form.seats <= event.max_party:
         yield FieldError("#/seats", "out_of_range", "This number of places is not possible here.")
     if not form.terms_accepted:

@@ -7,6 +7,7 @@ still those that the decision was made from (a compare-and-swap under the row's 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -92,6 +93,11 @@ def _columns(locked: Sequence[Locked]) -> list[list[Any]]:
     ]
 
 
+@cache
+def _statement(template: str, new: str, guess: str, still: str, lock: str) -> str:
+    return template.format(new=new, guess=guess, still=still, lock=lock)
+
+
 async def write(conn: AsyncConnection, what: Outcome) -> dict[UUID, datetime]:
     """Writes what was decided under the lock of this transaction; since when each light is lit.
     Raises LookupError where an event is not as it was."""
@@ -115,7 +121,7 @@ async def guess(conn: AsyncConnection, what: Outcome) -> dict[UUID, datetime]:
     that nobody has locked, unless one of the new is there already; since when each light is lit.
     """
     rows = await (await driver(conn)).fetch(
-        _MAKE.format(still=STILL, new=_NEW, guess=_UNMET, lock=lock(skip=True)),
+        _statement(_MAKE, _NEW, _UNMET, STILL, lock(skip=True)),
         *what.arguments(conn),
         registrations.documents(what.new),
     )

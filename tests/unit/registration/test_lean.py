@@ -9,8 +9,11 @@ import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from services.kit.errors import Busy, Invalid, NotFound, TooManyRequests
+from services.kit.errors import Busy, Invalid, NotFound, NotJson, TooManyRequests
 from services.kit.guard import DATA_HEADERS
 from services.kit.ids import uuid7
 from services.kit.web import create_app
@@ -19,6 +22,7 @@ from services.registration.board import Availability, Board
 from services.registration.domain.errors import AlreadyRegistered, EventFull
 from services.registration.domain.form import SignUp
 from services.registration.kept import KeptPages
+from services.registration.schemas import SignUpIn
 from services.registration.service import Service, SignedUp
 
 PATH = "/api/v1/events/{}/registrations"
@@ -209,3 +213,33 @@ async def test_the_lights_are_answered_the_same(method: str, tag: str | None) ->
 )
 async def test_what_is_near_is_not_it(path: str) -> None:
     assert_same(*await both("POST", path, json=SENT))
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+_BODY = st.fixed_dictionaries(
+    {"name": st.text() | _JSON, "email": st.text() | _JSON},
+    optional={
+        "seats": st.integers(-1, 1002) | _JSON,
+        "answers": st.just({}) | _JSON,
+        "terms_accepted": st.booleans() | _JSON,
+        "locale": st.sampled_from(["de", "en", "fr"]) | _JSON,
+        "more": _JSON,
+    },
+)
+
+
+@given(_BODY)
+@settings(max_examples=500)
+def test_the_short_reader_takes_nothing_that_the_model_does_not(body: dict[str, Any]) -> None:
+    said = json.dumps(body).encode()
+    try:
+        whole = SignUpIn.model_validate_json(said).form()
+    except ValidationError:
+        with pytest.raises((Invalid, NotJson)):
+            lean.parse(said)
+    else:
+        assert lean.parse(said) == whole
