@@ -15,9 +15,12 @@ import asyncpg
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import BYTEA, UUID
-from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from services.kit.pool import Line, Pool
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +37,6 @@ NAMING: Final = {
 SHARDS: Final = 16
 _AFTER: Final = "einlass.after_commit"
 OUTBOX: Final = "einlass.outbox"
-_OPENED: Final = "einlass.opened"
 _PLANNED: Final = "einlass.planned"
 # Seconds. A plan made while a table was empty reads all of it for as long as it is kept; the
 # server makes a new one after its next ANALYZE, a minute later, when a rush is over.
@@ -59,10 +61,7 @@ class Database:
     def __init__(self, url: str, *, name: str, pool: int = 10) -> None:
         self.engine: AsyncEngine = create_async_engine(
             async_url(url),
-            pool_size=pool,
-            max_overflow=0,
-            pool_timeout=5,
-            pool_use_lifo=True,
+            poolclass=NullPool,
             hide_parameters=True,
             connect_args={
                 "timeout": 5,
@@ -74,10 +73,8 @@ class Database:
                 },
             },
         )
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        sa.event.listen(self.engine.sync_engine, "connect", _opened)
-        sa.event.listen(self.engine.sync_engine, "checkout", self._look_at)
-        self._broken = 0.0
+        at_once = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._pool = Pool(at_once, pool)
         self.on_outbox: list[Callable[[], None]] = []
 
     @asynccontextmanager
@@ -99,14 +96,19 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for queries; what it might write is rolled back."""
-        async with self._line(self.engine) as conn:
-            yield conn
+        async with self._line() as line:
+            await line.raw.execute("BEGIN")
+            try:
+                yield line.conn
+            finally:
+                await asyncio.shield(_roll_back(line.raw))
 
     @asynccontextmanager
     async def at_once(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements are each a transaction of their own: one way to the
         server and back. What is to follow a commit follows the block, unless it raises."""
-        async with self._line(self._autocommit) as conn:
+        async with self._line() as line:
+            conn = line.conn
             after: list[Callable[[], None]] = []
             conn.info[_AFTER] = after
             conn.info[OUTBOX] = False
@@ -120,40 +122,32 @@ class Database:
                 log.error("db.after_commit", exc_info=True)
 
     @asynccontextmanager
-    async def _line(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _line(self) -> AsyncIterator[Line]:
         """A connection that is given up where the server is not heard of for LINE_TIMEOUT. It
         would have ended the transaction by then, so nobody tells us that the line is dead."""
-        loop, timer = asyncio.get_running_loop(), None
+        line = await self._pool.take()
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(LINE_TIMEOUT.total_seconds(), line.raw.terminate)
+        whole = False
         try:
-            async with engine.connect() as conn:
-                raw = await driver(conn)
-                timer = loop.call_later(LINE_TIMEOUT.total_seconds(), raw.terminate)
-                yield conn
-        finally:
-            if timer is not None:
-                timer.cancel()
-                if raw.is_closed():
-                    self._broken = time.monotonic()
-
-    def _look_at(self, connection: Any, record: Any, _: Any) -> None:
-        """Has the pool open another connection where this one was closed while it lay idle, as
-        all are when PostgreSQL restarts, or is older than the last one that broke in use; what
-        asyncpg knows of it costs no question."""
-        if connection.driver_connection.is_closed() or record.info[_OPENED] < self._broken:
-            raise DisconnectionError
+            yield line
+            whole = True
+        except Exception:
+            whole = True
+            raise
+        finally:  # who is cancelled may leave a question without its answer
+            timer.cancel()
+            await asyncio.shield(self._pool.give(line, whole=whole))
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""
-        async with self.engine.connect() as conn:
-            await conn.execute(sa.text("SELECT 1"))
+        async with self._line() as line:
+            await line.raw.execute("SELECT 1")
 
     async def close(self) -> None:
         """Closes all connections."""
+        await self._pool.close()
         await self.engine.dispose()
-
-
-def _opened(_: Any, record: Any) -> None:
-    record.info[_OPENED] = time.monotonic()
 
 
 # Classes of SQLSTATE that say nothing about the work itself: connection, resources, operator's
