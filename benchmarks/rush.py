@@ -28,7 +28,7 @@ from tests.support.databases import fresh
 from tests.support.operators import operator_token
 from tests.support.sink import Sink
 
-ROUNDS: Final = 3
+ROUNDS: Final = 5
 SECONDS: Final = 4
 EVENTS: Final = 100
 PROCESSES: Final = (1, 2, 4)

@@ -3,9 +3,10 @@
 Invariants:
 - A key lets `burst` tries through at once and then one every `every` seconds; what is refused
   costs the key nothing.
-- Each process counts by itself, exactly and at once. What it let through it tells Redis within
-  SHARE seconds, and hears what all have let through: so the processes of an installation allow
-  together what one would, and what goes beyond is what they let through within that time.
+- Each process counts by itself, exactly and at once. Of a key that has used a good part of its
+  burst (LIGHT) it tells Redis within SHARE seconds, and hears what all have let through: so the
+  processes of an installation allow together what one would, and beyond that at most what each
+  lets through within that time, or before it is worth telling.
 - Limits fail open: with Redis away each process goes on with its own count
   (docs/decisions/0009).
 """
@@ -15,7 +16,7 @@ import collections
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import redis.asyncio as aioredis
@@ -31,6 +32,8 @@ REFUSED = Counter("einlass_rate_limited", "Tries refused.", ["limit"])
 ALONE = Counter("einlass_rate_limits_alone", "Times that Redis could not be told of tries.")
 
 SHARE: Final = 0.05
+# In a rush nearly every key is somebody's only one; to tell of these would be nearly all the work.
+LIGHT: Final = 0.25
 # Keys that a process keeps, and tells Redis of at once, at most.
 KEPT: Final = 100_000
 AT_ONCE: Final = 2_000
@@ -95,21 +98,27 @@ class LocalRates:
         keys: int = KEPT,
     ) -> None:
         self._now_us, self._keys = now_us, keys
-        self._rates = [(rate.every_us, rate.length_us) for rate in rates]
+        self._rates = [
+            (rate.every_us, rate.length_us, int(rate.length_us * LIGHT)) for rate in rates
+        ]
         self._due: dict[Key, int] = {}
+        self.heavy: list[Key] = []
+        """Tries that others must hear of, each by its key."""
 
     def count(self, keys: Sequence[str]) -> Refused | None:
         """Counts a try, which has a key for each rate, or tells why not."""
         now, due = self._now_us(), self._due
         ahead: dict[Key, int] = {}
-        for key, (every, length) in zip(enumerate(keys), self._rates, strict=True):
+        for key, (every, length, light) in zip(enumerate(keys), self._rates, strict=True):
             at = due.get(key, now)
             if at <= now:
-                ahead[key] = now + every
-            elif at - length <= now:
-                ahead[key] = at + every
-            else:
+                at = now
+            elif at - length > now:
                 return Refused(key[0], at - length - now)
+            ahead[key] = at + every
+            if at + every - now > light:
+                # All that it is ahead, where it was too light to tell of before.
+                self.heavy += [key] * (1 if at - now > light else -((now - at) // every) + 1)
         due.update(ahead)
         if len(due) > self._keys:
             self._forget(now)
@@ -155,7 +164,6 @@ class RateLimits:
     rates: Sequence[Rate]
     shared: RedisRates
     alone: LocalRates
-    _untold: list[Key] = field(default_factory=list)
     _telling: asyncio.Task[None] | None = None
 
     def check(self, keys: Sequence[str]) -> None:
@@ -164,8 +172,7 @@ class RateLimits:
         if refused is not None:
             REFUSED.labels(self.rates[refused.rate].name).inc()
             raise TooManyRequests(retry_after=math.ceil(refused.wait_us / 1e6))
-        self._untold += enumerate(keys)
-        if self._telling is None:
+        if self._telling is None and self.alone.heavy:
             self._telling = asyncio.create_task(self._tell())
 
     async def close(self) -> None:
@@ -177,10 +184,11 @@ class RateLimits:
 
     async def _tell(self) -> None:
         """Tells Redis of tries, while there are any."""
-        while self._untold:
+        heavy = self.alone.heavy
+        while heavy:
             await asyncio.sleep(SHARE)
-            told = collections.Counter(self._untold[:AT_ONCE])
-            del self._untold[:AT_ONCE]
+            told = collections.Counter(heavy[:AT_ONCE])
+            del heavy[:AT_ONCE]
             try:
                 self.alone.learn(await self.shared.charge(told))
             except (RedisError, OSError, TimeoutError) as error:

@@ -61,14 +61,26 @@ def _registration(row: Any) -> Registration:
     return Registration(**{name: getattr(row, name) for name in _FIELDS})
 
 
-_values = attrgetter(*_FIELDS)
-_ANSWERS = _FIELDS.index("answers")
-_BINARY = tuple(n for n, c in enumerate(table.c) if isinstance(c.type, postgresql.BYTEA))
+# What of a new registration follows from the rest: it is as it was answered, and unchanged since.
+_FOLLOWS: Final = {
+    "status": "first_status",
+    "terms_agreed_at": "created_at",
+    "updated_at": "created_at",
+    "revision": "1",
+}
+_SAID = tuple(name for name in _FIELDS if name not in _FOLLOWS)
+_values = attrgetter(*_SAID)
+_ANSWERS = _SAID.index("answers")
+_BINARY = tuple(
+    n for n, name in enumerate(_SAID) if isinstance(table.c[name].type, postgresql.BYTEA)
+)
 
 
 def rows(documents: int) -> str:
     """The query of new registrations; its parameter of this number is `documents`."""
-    return f"SELECT * FROM json_populate_recordset(NULL::registration, ${documents}::json)"  # noqa: S608
+    values = ", ".join(f"{_FOLLOWS.get(name, name)} AS {name}" for name in _FIELDS)
+    said = f"json_populate_recordset(NULL::registration, ${documents}::json)"
+    return f"SELECT {values} FROM {said}"  # noqa: S608  # names of columns
 
 
 def insert(new: str, turn: str) -> str:
@@ -93,7 +105,7 @@ def _document(made: Registration) -> dict[str, Any]:
         values[place] = value and f"\\x{value.hex()}"
     if made.answers:  # a number among them may be larger than orjson writes
         values[_ANSWERS] = orjson.Fragment(json.dumps(made.answers))
-    return dict(zip(_FIELDS, values, strict=True))
+    return dict(zip(_SAID, values, strict=True))
 
 
 async def events_of(conn: AsyncConnection, ids: Sequence[UUID]) -> list[UUID]:

@@ -78,6 +78,20 @@ def test_too_many_keys_at_once_do_not_pile_up() -> None:
     assert len(rates._due) <= 11
 
 
+def test_a_key_is_told_of_once_it_has_used_a_part_of_its_burst() -> None:
+    time = Time()
+    rates = LocalRates((Rate("wide", burst=41, every=2),), time)
+    for _ in range(10):
+        rates.count(("a",))
+    rates.count(("b",))
+    assert rates.heavy == []
+    time.now += 1  # what has passed meanwhile is not taken for a try
+    rates.count(("a",))
+    assert rates.heavy == [(0, "a")] * 11
+    rates.count(("a",))
+    assert rates.heavy == [(0, "a")] * 12
+
+
 class Away:
     """Redis that is not there."""
 
