@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from services.kit.pool import Line, Pool
+from services.kit.pool import RAW, Line, Pool, drop
 
 log = structlog.get_logger(__name__)
 
@@ -83,15 +83,14 @@ class Database:
 
         Begun and ended by the driver itself: through SQLAlchemy each costs as much as a query.
         """
-        async with self.at_once() as conn:
-            raw = await driver(conn)
-            await raw.execute("BEGIN")
+        async with self._telling() as line:
+            await line.raw.execute("BEGIN")
             try:
-                yield conn
+                yield line.conn
             except BaseException:
-                await asyncio.shield(_roll_back(raw))
+                await asyncio.shield(_roll_back(line.raw))
                 raise
-            await raw.execute("COMMIT")
+            await line.raw.execute("COMMIT")
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -107,14 +106,19 @@ class Database:
     async def at_once(self) -> AsyncIterator[AsyncConnection]:
         """A connection whose statements are each a transaction of their own: one way to the
         server and back. What is to follow a commit follows the block, unless it raises."""
+        async with self._telling() as line:
+            yield line.conn
+
+    @asynccontextmanager
+    async def _telling(self) -> AsyncIterator[Line]:
+        """A connection; after the block, what is to follow its commit."""
         async with self._line() as line:
-            conn = line.conn
             after: list[Callable[[], None]] = []
-            conn.info[_AFTER] = after
-            conn.info[OUTBOX] = False
-            await _plan_anew(conn)
-            yield conn
-            spoke = conn.info[OUTBOX]
+            line.info[_AFTER] = after
+            line.info[OUTBOX] = False
+            await _plan_anew(line)
+            yield line
+            spoke = line.info[OUTBOX]
         for callback in (*(self.on_outbox if spoke else ()), *after):
             try:
                 callback()
@@ -137,7 +141,8 @@ class Database:
             raise
         finally:  # who is cancelled may leave a question without its answer
             timer.cancel()
-            await asyncio.shield(self._pool.give(line, whole=whole))
+            if not self._pool.give(line, whole=whole):
+                await asyncio.shield(drop(line))
 
     async def ping(self) -> None:
         """Raises where the database does not answer."""
@@ -184,20 +189,19 @@ async def driver(conn: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
     """asyncpg's own connection, for the few statements that every batch of a rush runs: they
     cost a third of what they cost through SQLAlchemy. JSON goes in as text and comes out decoded.
     """
-    raw = await conn.get_raw_connection()
-    found: asyncpg.Connection[asyncpg.Record] | None = raw.driver_connection
+    found: asyncpg.Connection[asyncpg.Record] | None = conn.info.get(RAW)
+    if found is None:  # not one of a Database's own
+        found = (await conn.get_raw_connection()).driver_connection
     assert found is not None
     return found
 
 
-async def _plan_anew(conn: AsyncConnection) -> None:
+async def _plan_anew(line: Line) -> None:
     """Has the connection's statements planned anew where the plans are older than PLANS_HOLD."""
     now = time.monotonic()
-    if now - conn.info.get(_PLANNED, now) >= PLANS_HOLD:
-        await (await driver(conn)).execute("DISCARD PLANS")
-        conn.info[_PLANNED] = now
-    else:
-        conn.info.setdefault(_PLANNED, now)
+    if now - line.info.setdefault(_PLANNED, now) >= PLANS_HOLD:
+        await line.raw.execute("DISCARD PLANS")
+        line.info[_PLANNED] = now
 
 
 async def _roll_back(raw: "asyncpg.Connection[asyncpg.Record]") -> None:

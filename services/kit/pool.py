@@ -13,21 +13,24 @@ taken, which costs a batch of sign-ups as much as its statement.
 import asyncio
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 TAKE_TIMEOUT: Final = 5.0
+RAW: Final = "einlass.raw"
 
 
 @dataclass(slots=True)
 class Line:
-    """An open connection; `raw` is the driver's own."""
+    """An open connection. `raw` is the driver's own; `info` is what is kept with it, the same as
+    `conn.info`, which costs much more to ask for."""
 
     conn: AsyncConnection
     raw: "asyncpg.Connection[asyncpg.Record]"
+    info: dict[Any, Any]
     opened: float
 
 
@@ -60,30 +63,29 @@ class Pool:
                 line = self._free.pop()
                 if not line.raw.is_closed() and line.opened >= self._broken:
                     return line
-                await _drop(line)
+                await drop(line)
             return await self._open()
         except BaseException:
             self._room.release()
             raise
 
-    async def give(self, line: Line, *, whole: bool) -> None:
-        """Takes a connection back; `whole` where nothing of it is left half done."""
-        try:
-            if line.raw.is_closed():
-                self._broken = time.monotonic()
-            if whole and not line.raw.is_closed() and not line.conn.invalidated:
-                self._free.append(line)
-            else:
-                await _drop(line)
-        finally:
-            self._room.release()
+    def give(self, line: Line, *, whole: bool) -> bool:
+        """Takes a connection back; `whole` where nothing of it is left half done. False where it
+        was not kept, and is to be dropped."""
+        self._room.release()
+        if line.raw.is_closed():
+            self._broken = time.monotonic()
+        elif whole and not line.conn.invalidated:
+            self._free.append(line)
+            return True
+        return False
 
     async def close(self) -> None:
         """Closes those that are free."""
         while self._free:
             line = self._free.pop()
             if line.raw.is_closed():
-                await _drop(line)
+                await drop(line)
             else:
                 await line.conn.close()
 
@@ -91,10 +93,11 @@ class Pool:
         conn = await self.engine.connect()
         raw = (await conn.get_raw_connection()).driver_connection
         assert raw is not None
-        return Line(conn, raw, time.monotonic())
+        conn.info[RAW] = raw
+        return Line(conn, raw, conn.info, time.monotonic())
 
 
-async def _drop(line: Line) -> None:
+async def drop(line: Line) -> None:
     """Ends a connection without a farewell, which might wait for a server that is not there."""
     line.raw.terminate()
     await line.conn.invalidate()
