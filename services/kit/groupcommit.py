@@ -245,7 +245,8 @@ class GroupCommit(Generic[K, T, R]):
                 log.warning("group_commit.again", group=self.name, error=type(error).__name__)
                 if pause is None:
                     raise Busy from error
-                batch.again = True
+                # It may still hold its locks, and an item put off would forget that it was tried.
+                batch.again = batch.alone = True
                 await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 

@@ -192,6 +192,14 @@ async def test_servers_that_come_back_are_asked_again_and_told_so() -> None:
     assert [again for _, again, _ in ledger.batches] == [False, True, True]
 
 
+async def test_what_may_have_been_committed_is_not_put_off() -> None:
+    ledger = Ledger()
+    ledger.away, ledger.locked = 1, {7}
+    group: GroupCommit[str, int, int] = GroupCommit("test", ledger.run, pauses=(0,))
+    assert await group.submit("a", 7) == 70
+    assert ledger.batches == [([7], False, False), ([7], True, True)]
+
+
 async def test_servers_that_stay_away_are_a_rush_for_the_person() -> None:
     ledger = Ledger()
     ledger.away = 99
