@@ -1,4 +1,5 @@
-"""`make bench`: starts a stack of its own, measures, prints, and writes benchmarks/results/.
+"""`make bench`: starts stacks of its own, measures, prints, and writes benchmarks/results/ and the
+figures in README.
 
 ``python -m benchmarks`` runs every case, ``python -m benchmarks streams`` those that are named.
 """
@@ -18,6 +19,7 @@ from tests.support.sink import Sink, sink
 
 PORT = int(os.environ.get("EINLASS_BENCH_PORT", "18200"))
 RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,15 @@ def _measure(name: str, mails: Sink, environ: Mapping[str, str]) -> None:
     print(f"\n## {case.title}\n\n{report}")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(report.rstrip() + "\n")
+    _show(name, report)
+
+
+def _show(name: str, report: str) -> None:
+    """Puts the report between its two marks in README."""
+    begin, end = f"<!-- bench {name} -->", f"<!-- end of {name} -->"
+    before, _, rest = README.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    README.write_text(f"{before}{begin}\n\n{report.strip()}\n\n{end}{after}")
 
 
 def main() -> None:
