@@ -51,11 +51,21 @@ def async_url(url: str) -> str:
     return f"postgresql+asyncpg://{rest}"
 
 
+class DatabaseAway(OSError):
+    """The database ended what was under way, or cannot be reached; trying again can help. Stands
+    for the driver's own errors, whose names nobody else need know."""
+
+
+# InternalClientError comes of a line that breaks off in the middle of a COPY.
+_DRIVERS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
 class Database:
     """A pool of connections and the boundary of transactions.
 
     `on_outbox` is called after each commit that put something into the outbox; it must not
-    block.
+    block. Every block raises DatabaseAway where the database failed under the driver's own hands,
+    and DBAPIError where it did under SQLAlchemy's.
     """
 
     def __init__(self, url: str, *, name: str, pool: int = 10) -> None:
@@ -136,6 +146,11 @@ class Database:
         try:
             yield line
             whole = True
+        except (asyncpg.PostgresError, *_DRIVERS) as error:
+            whole = True
+            if is_infrastructure(error):
+                raise DatabaseAway(type(error).__name__) from error
+            raise
         except Exception:
             whole = True
             raise
@@ -170,9 +185,7 @@ def is_infrastructure(error: BaseException) -> bool:
         return state.startswith(_SERVERS) or (broken and not state)
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "").startswith(_SERVERS)
-    # asyncpg's InternalClientError comes of a line that breaks off in the middle of a COPY.
-    ours = asyncpg.InterfaceError | asyncpg.InternalClientError
-    return isinstance(error, OSError | TimeoutError | PoolTimeout | ours)
+    return isinstance(error, (OSError, TimeoutError, PoolTimeout, *_DRIVERS))
 
 
 def after_commit(conn: AsyncConnection, callback: Callable[[], None]) -> None:

@@ -8,11 +8,16 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 HOST = "127.0.0.1"
 _CHUNK = 65536
 T = TypeVar("T")
+
+
+# What commits: the statement itself, and a batch of sign-ups, which is a transaction of its own and
+# has its registrations in JSON among its parameters.
+COMMITS: Final = (b"COMMIT\0", b'"token_sealed"')
 
 
 @dataclass(eq=False, slots=True)
@@ -45,7 +50,7 @@ class Proxy:
     bandwidth: float | None = None
     cuts: int = 0
     _deaf: bool = False
-    _needle: bytes = b""
+    _needles: tuple[bytes, ...] = ()
     _left: int = 0
     _lines: set[_Line] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -69,10 +74,10 @@ class Proxy:
         """Cuts every connection, as a reset does."""
         self._do(self._cut())
 
-    def cut_answer(self, needle: bytes, times: int = 1) -> None:
-        """Cuts the next `times` connections on which a client sends `needle`: what it sent
-        comes through, what the server answers does not."""
-        self._needle, self._left = needle, times
+    def cut_answer(self, *needles: bytes, times: int = 1) -> None:
+        """Cuts the next `times` connections on which a client sends one of `needles`: what it
+        sent comes through, what the server answers does not."""
+        self._needles, self._left = needles, times
 
     @property
     def armed(self) -> bool:
@@ -139,7 +144,7 @@ class Proxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: _Line
     ) -> None:
         while data := await reader.read(_CHUNK):
-            if self._left and self._needle in data:
+            if self._left and any(needle in data for needle in self._needles):
                 self._left -= 1
                 line.doomed = True
             await self._pass(data, writer, line)

@@ -83,7 +83,7 @@ async def lock_known(
     """Locks events that are known already, in the order of their ids, and reads only those that
     have changed since; without `wait` leaves out those that somebody else has locked.
 
-    Raises asyncpg.LockNotAvailableError after the lock timeout.
+    Raises asyncpg.LockNotAvailableError after the lock timeout, the block DatabaseAway.
     """
     rows = await (await driver(conn)).fetch(f"{_COUNTERS} {lock(skip=not wait)}", list(events))
     found: dict[UUID, Locked] = {}
