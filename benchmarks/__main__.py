@@ -67,11 +67,12 @@ def _measure(name: str, mails: Sink, environ: Mapping[str, str]) -> None:
 
 
 def _show(name: str, report: str) -> None:
-    """Puts the report between its two marks in README."""
+    """Puts the report between its two marks in README, where they are."""
     begin, end = f"<!-- bench {name} -->", f"<!-- end of {name} -->"
-    before, _, rest = README.read_text().partition(begin)
+    before, found, rest = README.read_text().partition(begin)
     _, _, after = rest.partition(end)
-    README.write_text(f"{before}{begin}\n\n{report.strip()}\n\n{end}{after}")
+    if found:
+        README.write_text(f"{before}{begin}\n\n{report.strip()}\n\n{end}{after}")
 
 
 def main() -> None:
