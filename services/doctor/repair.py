@@ -40,7 +40,7 @@ async def lines(sources: Sources, findings: Sequence[Finding]) -> list[Mending]:
     for event_id, slug in _events(findings, (Check.LINES, Check.LEDGER)):
         try:
             mended = await waitlist.mend_counters(sources.waitlist, sources.clock, event_id)
-        except (LookupError, ValueError, DBAPIError) as error:
+        except (LookupError, ValueError, DBAPIError, OSError) as error:
             done.append(Mending(slug, f"line not mended: {_reason(error)}", False))
             continue
         before, after = mended.before, mended.counted
