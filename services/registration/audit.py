@@ -15,7 +15,7 @@ from services.kit import audit as tables
 from services.kit.clock import Clock
 from services.kit.db import Database
 from services.kit.tokens import TokenBox
-from services.registration.changes import Changes
+from services.registration.changes import Changes, Turn
 from services.registration.domain.recount import Row, mend
 from services.registration.messages import Speaker
 from services.registration.repository import audit
@@ -124,6 +124,6 @@ async def mend_counters(
         speaker = Speaker(event_id, freed.seats.seq - bool(freed.freed), clock.now())
         speaker.freed(freed.freed)
         after = replace(freed.seats, seq=speaker.seq)
-        await changes.save(conn, {event_id: locked}, {event_id: (after, speaker)})
+        await changes.save(conn, [Turn(locked, after, speaker)])
     row = Row(after.capacity, after.confirmed, after.held, after.waiting, after.line, after.seq)
     return Mended(found.row, row, freed.freed)

@@ -14,16 +14,14 @@ from services.kit import tokens
 from services.kit.clock import Clock
 from services.kit.db import Database
 from services.kit.errors import EinlassError, NotFound
-from services.registration.changes import Changes
+from services.registration.changes import Changes, Turn, begin
 from services.registration.domain import seats as rules
 from services.registration.domain.errors import CancellationClosed
 from services.registration.domain.event import Event
-from services.registration.domain.seats import Seats
-from services.registration.messages import Links, Speaker
+from services.registration.messages import Links
 from services.registration.repository import registrations
 from services.registration.repository import seats as counters
 from services.registration.repository.registrations import Registration
-from services.registration.repository.seats import Locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +33,6 @@ class Wish:
 
 
 Outcome = tuple[Registration, Event] | EinlassError
-
-
-@dataclass(slots=True)
-class _Part:
-    """One event's part of the batch."""
-
-    locked: Locked
-    seats: Seats
-    speaker: Speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +52,18 @@ class Cancellations:
             locked = await counters.lock_many(conn, event_ids)
             found = await registrations.by_ids(conn, ids)
             now = self.clock.now()
-            parts = {
-                event_id: _Part(one, one.seats, Speaker(event_id, one.seats.seq, now))
-                for event_id, one in locked.items()
-            }
+            turns = begin(locked, now)
             gone: dict[UUID, Registration] = {}
-            outcomes = [self._decide(wish, found, parts, gone, now) for wish in items]
+            outcomes = [self._decide(wish, found, turns, gone, now) for wish in items]
             await registrations.move(conn, list(gone), "cancelled", now)
-            await self.changes.save(
-                conn, locked, {event_id: (p.seats, p.speaker) for event_id, p in parts.items()}
-            )
+            await self.changes.save(conn, turns.values())
         return outcomes
 
     def _decide(
         self,
         wish: Wish,
         found: dict[UUID, Registration],
-        parts: dict[UUID, _Part],
+        turns: dict[UUID, Turn],
         gone: dict[UUID, Registration],
         now: datetime,
     ) -> Outcome:
@@ -87,17 +71,17 @@ class Cancellations:
         who = gone.get(wish.registration_id) or found.get(wish.registration_id)
         if who is None or not tokens.matches(wish.token, who.token_digest):
             return NotFound()
-        part = parts[who.event_id]
+        turn = turns[who.event_id]
         if who.status == "cancelled":
-            return who, part.locked.event
-        if not may_cancel(part.locked.event, now):
+            return who, turn.locked.event
+        if not may_cancel(turn.locked.event, now):
             return CancellationClosed()
-        freed = rules.cancel(part.seats, who.seats, who.status)
-        part.seats = freed.seats
-        part.speaker.cancelled(who, who.status, self.links.person(who))
-        part.speaker.freed(freed.freed)
+        freed = rules.cancel(turn.seats, who.seats, who.status)
+        turn.seats = freed.seats
+        turn.speaker.cancelled(who, who.status, self.links.person(who))
+        turn.speaker.freed(freed.freed)
         gone[who.id] = replace(who, status="cancelled", revision=who.revision + 1)
-        return gone[who.id], part.locked.event
+        return gone[who.id], turn.locked.event
 
 
 def may_cancel(event: Event, now: datetime) -> bool:

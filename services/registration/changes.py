@@ -4,7 +4,7 @@ Invariant: the counters of an event and the messages that tell of their change a
 together, and `seq` of the one is the last `seq` of the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,24 @@ from services.registration.repository.registrations import Registration
 from services.registration.repository.seats import Locked
 
 
+@dataclass(slots=True)
+class Turn:
+    """One event's part of a transaction: as it was `locked`, with the settings that hold from now
+    on, its counters as they become, and what is said of it."""
+
+    locked: Locked
+    seats: Seats
+    speaker: Speaker
+
+
+def begin(locked: Mapping[UUID, Locked], now: datetime) -> dict[UUID, Turn]:
+    """The turns of locked events, with nothing decided yet."""
+    return {
+        event_id: Turn(one, one.seats, Speaker(event_id, one.seats.seq, now))
+        for event_id, one in locked.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """The one way in which counters change."""
@@ -29,30 +47,21 @@ class Changes:
     lights: Lights
 
     async def save(
-        self,
-        conn: AsyncConnection,
-        before: Mapping[UUID, Locked],
-        after: Mapping[UUID, tuple[Seats, Speaker]],
-        new: Sequence[Registration] = (),
+        self, conn: AsyncConnection, turns: Iterable[Turn], new: Sequence[Registration] = ()
     ) -> dict[UUID, Locked]:
         """Writes the events whose counters or lights differ, what is said of them, and new
-        registrations; `before` are locked by this transaction, with the settings that hold from
-        now on. The events as they are then."""
-        what = _outcome(before, after, new)
+        registrations; all are locked by this transaction. The events as they are then."""
+        what = _outcome(turns, new)
         self._tell(conn, what, await outcome.write(conn, what))
-        return {**before, **what.after}
+        return {**what.before, **what.after}
 
     async def guess(
-        self,
-        conn: AsyncConnection,
-        before: Mapping[UUID, Locked],
-        after: Mapping[UUID, tuple[Seats, Speaker]],
-        new: Sequence[Registration],
+        self, conn: AsyncConnection, turns: Iterable[Turn], new: Sequence[Registration]
     ) -> dict[UUID, Locked]:
         """The same in one transaction of its own, for events that are not locked: of those that
-        are still as `before`, unless one of the new is there already. The events that were
-        written."""
-        what = _outcome(before, after, new)
+        are still as they are taken for, unless one of the new is there already. The events that
+        were written."""
+        what = _outcome(turns, new)
         lit = await outcome.guess(conn, what)
         self._tell(conn, what, lit)
         return {event_id: what.after[event_id] for event_id in lit}
@@ -65,15 +74,15 @@ class Changes:
                 after_commit(conn, partial(self.lights.changed, now.event.slug, now.light, at))
 
 
-def _outcome(
-    before: Mapping[UUID, Locked],
-    after: Mapping[UUID, tuple[Seats, Speaker]],
-    new: Sequence[Registration],
-) -> Outcome:
+def _outcome(turns: Iterable[Turn], new: Sequence[Registration]) -> Outcome:
+    before: dict[UUID, Locked] = {}
     changed: dict[UUID, Locked] = {}
-    for event_id, (seats, speaker) in after.items():
-        now = before[event_id].after(replace(seats, seq=speaker.seq))
-        if now != before[event_id]:
-            changed[event_id] = now
-    said = [message for _, speaker in after.values() for message in speaker.said]
+    said: list[tuple[UUID, bytes]] = []
+    for turn in turns:
+        event_id = turn.locked.event.id
+        before[event_id] = turn.locked
+        after = turn.locked.after(replace(turn.seats, seq=turn.speaker.seq))
+        if after != turn.locked:
+            changed[event_id] = after
+        said += turn.speaker.said
     return Outcome(before, changed, said, new)

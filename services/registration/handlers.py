@@ -12,23 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.waitlist import Promoted, WaitlistMessage
 from services.kit.clock import Clock
-from services.registration.changes import Changes
+from services.registration.changes import Changes, Turn, begin
 from services.registration.domain import seats as rules
-from services.registration.domain.seats import Seats
-from services.registration.messages import Links, Speaker
+from services.registration.messages import Links
 from services.registration.repository import registrations
 from services.registration.repository import seats as counters
 from services.registration.repository.registrations import Registration
-from services.registration.repository.seats import Locked
-
-
-@dataclass(slots=True)
-class _Round:
-    """One event's part of a batch."""
-
-    locked: Locked
-    seats: Seats
-    speaker: Speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +35,38 @@ class Handler:
         locked = await counters.lock_many(conn, sorted({m.event_id for m in messages}))
         wished = [m.data.registration_id for m in messages if isinstance(m, Promoted)]
         people = await registrations.by_ids(conn, wished)
-        rounds = {
-            event_id: _Round(found, found.seats, Speaker(event_id, found.seats.seq, now))
-            for event_id, found in locked.items()
-        }
+        turns = begin(locked, now)
         moved_up: set[UUID] = set()
         for message in messages:
-            part = rounds[message.event_id]
+            turn = turns[message.event_id]
             if isinstance(message, Promoted):
                 person = people[message.data.registration_id]
-                if self._promote(part, person, message.data.seats, moved_up):
+                if self._promote(turn, person, message.data.seats, moved_up):
                     moved_up.add(person.id)
             else:
-                freed = rules.release(part.seats, message.data.seats)
-                part.seats = freed.seats
-                part.speaker.freed(freed.freed)
+                freed = rules.release(turn.seats, message.data.seats)
+                turn.seats = freed.seats
+                turn.speaker.freed(freed.freed)
         await registrations.move(conn, list(moved_up), "confirmed", now, via="waitlist")
-        await self.changes.save(
-            conn, locked, {event_id: (r.seats, r.speaker) for event_id, r in rounds.items()}
-        )
+        await self.changes.save(conn, turns.values())
 
-    def _promote(self, part: _Round, person: Registration, seats: int, moved_up: Set[UUID]) -> bool:
+    def _promote(self, turn: Turn, person: Registration, seats: int, moved_up: Set[UUID]) -> bool:
         """Gives held seats to a person who still waits; whether it came true."""
-        if person.event_id != part.locked.event.id:
+        if person.event_id != turn.locked.event.id:
             raise LookupError("a person of another event")
         if person.seats != seats:
             raise AssertionError("a wish for another number of seats than the person's")
         waits = (
             person.status == "waitlisted"
             and person.id not in moved_up
-            and part.locked.event.status == "published"
+            and turn.locked.event.status == "published"
         )
-        freed = rules.promote(part.seats, seats, still_waits=waits)
-        part.seats = freed.seats
+        freed = rules.promote(turn.seats, seats, still_waits=waits)
+        turn.seats = freed.seats
         if waits:
             moved = _moved(person)
-            part.speaker.confirmed(moved, "waitlist", self.links.person(moved))
-        part.speaker.freed(freed.freed)
+            turn.speaker.confirmed(moved, "waitlist", self.links.person(moved))
+        turn.speaker.freed(freed.freed)
         return waits
 
 

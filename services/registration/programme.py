@@ -18,7 +18,7 @@ from services.kit.clock import Clock
 from services.kit.db import Database, after_commit
 from services.kit.errors import NotFound
 from services.kit.ids import uuid7
-from services.registration.changes import Changes
+from services.registration.changes import Changes, Turn, begin
 from services.registration.domain import light as lights
 from services.registration.domain import seats as rules
 from services.registration.domain.errors import CalledOff, NotPublished, NoWayBack, SlugTaken
@@ -98,7 +98,7 @@ class Programme:
                 freed = rules.resize(replace(locked.seats, seq=speaker.seq), sent.capacity)
                 speaker.freed(freed.freed)
                 ours = replace(locked, event=event)
-                await self.changes.save(conn, {event.id: ours}, {event.id: (freed.seats, speaker)})
+                await self.changes.save(conn, [Turn(ours, freed.seats, speaker)])
                 after_commit(conn, self.changes.lights.reload)
         except IntegrityError as error:
             raise SlugTaken from error
@@ -119,10 +119,9 @@ class Programme:
 
     async def _publish(self, conn: AsyncConnection, event: Event) -> None:
         """The first message of a new event."""
-        found = await counters.lock_many(conn, [event.id])
-        speaker = Speaker(event.id, 0, self.clock.now())
-        speaker.event("event.published", details(event, self.public_url))
-        await self.changes.save(conn, found, {event.id: (found[event.id].seats, speaker)})
+        turns = begin(await counters.lock_many(conn, [event.id]), self.clock.now())
+        turns[event.id].speaker.event("event.published", details(event, self.public_url))
+        await self.changes.save(conn, turns.values())
         after_commit(conn, self.changes.lights.reload)
 
 

@@ -21,11 +21,10 @@ from services.kit.clock import Clock
 from services.kit.db import Database
 from services.kit.errors import EinlassError, Invalid, NotFound
 from services.kit.groupcommit import LATER, Later
-from services.registration.changes import Changes
+from services.registration.changes import Changes, Turn
 from services.registration.domain import batch, form
 from services.registration.domain.event import Event
 from services.registration.domain.form import SignUp
-from services.registration.domain.seats import Seats
 from services.registration.messages import Links, Speaker
 from services.registration.repository import registrations
 from services.registration.repository import seats as counters
@@ -113,11 +112,10 @@ class SignUps:
         parts = {e: parts[e] for e, (_, made) in decided.items() if len(made) == len(parts[e].new)}
         if not parts:
             return {}
-        before = {event_id: part.locked for event_id, part in parts.items()}
-        after = {event_id: decided[event_id][0] for event_id in parts}
+        turns = [decided[event_id][0] for event_id in parts]
         joined = [made for event_id in parts for made in decided[event_id][1]]
         async with self.db.at_once() as conn:
-            written = await self.changes.guess(conn, before, after, joined)
+            written = await self.changes.guess(conn, turns, joined)
         for event_id in parts:
             if event_id in written:
                 self.memory[event_id] = Last(written[event_id], trusted=True)
@@ -176,18 +174,12 @@ class SignUps:
         known = await registrations.known(
             conn, [new for part in parts.values() for new in part.new]
         )
-        joined: list[Registration] = []
-        after: dict[UUID, tuple[Seats, Speaker]] = {}
-        for event_id, part in parts.items():
-            after[event_id], made = self._decide(part, known.get(event_id, []))
-            joined += made
-        locked = {event_id: part.locked for event_id, part in parts.items()}
-        return await self.changes.save(conn, locked, after, joined)
+        decided = [self._decide(part, known.get(event_id, [])) for event_id, part in parts.items()]
+        joined = [one for _, made in decided for one in made]
+        return await self.changes.save(conn, [turn for turn, _ in decided], joined)
 
-    def _decide(
-        self, part: _Part, known: list[Registration]
-    ) -> tuple[tuple[Seats, Speaker], list[Registration]]:
-        """The counters after it, what is to be said, and who joined; `part` learns the answers."""
+    def _decide(self, part: _Part, known: list[Registration]) -> tuple[Turn, list[Registration]]:
+        """What becomes of the event, and who joined; `part` learns the answers."""
         event, now = part.locked.event, self.clock.now()
         after, outcomes = batch.decide(
             part.locked.seats,
@@ -208,7 +200,7 @@ class SignUps:
             else:
                 answers.append(outcome)
         part.decided = iter(answers)
-        return (after, speaker), all_known[len(known) :]
+        return Turn(part.locked, after, speaker), all_known[len(known) :]
 
     def _joined(self, speaker: Speaker, joined: batch.Joined[Registration]) -> Registration:
         """The registration as decided; says so."""
