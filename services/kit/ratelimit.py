@@ -172,7 +172,7 @@ class RateLimits:
         if refused is not None:
             REFUSED.labels(self.rates[refused.rate].name).inc()
             raise TooManyRequests(retry_after=math.ceil(refused.wait_us / 1e6))
-        if self._telling is None and self.alone.heavy:
+        if self.alone.heavy and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
 
     async def close(self) -> None:
@@ -194,4 +194,3 @@ class RateLimits:
             except (RedisError, OSError, TimeoutError) as error:
                 ALONE.inc()
                 log.warning("rates.redis_away", error=type(error).__name__)
-        self._telling = None
