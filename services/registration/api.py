@@ -13,6 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
+from services.kit import etag
 from services.kit.errors import NotFound, TooManyRequests, Unauthorized
 from services.kit.openapi import fails
 from services.kit.operators import Operator, require
@@ -119,7 +120,7 @@ async def availability(
     """The lights of all events that are not over, at once."""
     found = board.availability
     headers = {"ETag": found.etag, "Cache-Control": "public, max-age=1"}
-    if if_none_match is not None and found.etag in if_none_match:
+    if etag.is_known(found.etag, if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(found.body, media_type="application/json", headers=headers)
 

@@ -5,7 +5,6 @@ services and byte by byte; the page is made from the same documents. They are th
 everybody and open to every origin, so that tools elsewhere can load them.
 """
 
-import hashlib
 import json
 from functools import cache
 from typing import Final
@@ -14,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services import published
+from services.kit import etag
 from services.kit.errors import NotFound
 from services.registration.markup import html_of
 from services.registration.pages import page
@@ -30,9 +30,9 @@ HEADERS: Final = {
 
 @cache
 def _document(name: str) -> tuple[bytes, str]:
-    """A document and its ETag (RFC 9110, 8.8.3)."""
+    """A document and its ETag."""
     body = published.read(name)
-    return body, f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    return body, etag.of(body)
 
 
 @cache
@@ -44,9 +44,9 @@ def _reference() -> Reference:
 
 
 def _served(request: Request, name: str) -> Response:
-    body, etag = _document(name)
-    headers = {**HEADERS, "ETag": etag}
-    if etag in request.headers.get("if-none-match", ""):
+    body, tag = _document(name)
+    headers = {**HEADERS, "ETag": tag}
+    if etag.is_known(tag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
 

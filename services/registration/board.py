@@ -6,7 +6,6 @@ shows within half a second. Nobody gets a seat by what the board says.
 """
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import structlog
 from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.kit import etag
 from services.kit.clock import Clock
 from services.kit.db import Database
 from services.registration.domain.event import Event
@@ -197,7 +197,7 @@ class Board:
                 if p.state != "past"
             ]
         )
-        self._availability = Availability(body, f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+        self._availability = Availability(body, etag.of(body))
 
     def _tell(self, change: Change) -> None:
         for queue in self._listeners:

@@ -4,7 +4,6 @@ Invariant: a page is given again only while the board shows the same as when it 
 is a person's own is never kept, and nothing in a kept page is meant for one reader.
 """
 
-import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Final
 from starlette.requests import cookie_parser
 
 from services.contracts.envelope import Locale
+from services.kit import etag
 from services.kit.i18n import LOCALES, negotiate
 from services.registration.board import Board
 
@@ -30,15 +30,11 @@ Key = tuple[str, bytes, Locale]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A page; `etag` is strong (RFC 9110, 8.8.3)."""
+    """A page and its strong ETag."""
 
     body: bytes
     etag: str
     generation: int
-
-    def is_known(self, if_none_match: str | None) -> bool:
-        """Whether who asks has it already (RFC 9110, 13.1.2)."""
-        return if_none_match is not None and self.etag in if_none_match
 
 
 @dataclass(slots=True)
@@ -60,8 +56,7 @@ class KeptPages:
 
     def keep(self, key: Key, body: bytes) -> Kept:
         """Keeps a page that was written just now."""
-        etag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-        made = self._pages[key] = Kept(body, etag, self.board.generation)
+        made = self._pages[key] = Kept(body, etag.of(body), self.board.generation)
         while len(self._pages) > MOST:
             self._pages.popitem(last=False)
         return made

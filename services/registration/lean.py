@@ -11,7 +11,7 @@ import orjson
 from pydantic import ValidationError
 
 from services.contracts.envelope import Locale
-from services.kit import problem
+from services.kit import etag, problem
 from services.kit.errors import NotJson
 from services.kit.lean import HTML, LeanAnswer, LeanRequest, LeanRoute
 from services.kit.text import kept
@@ -91,7 +91,7 @@ def routes(service: Service, board: Board, pages: KeptPages) -> list[LeanRoute]:
         found = board.availability
         known = request.header(b"if-none-match")
         headers = ((b"etag", found.etag.encode()), (b"cache-control", b"public, max-age=1"))
-        if known is not None and found.etag in known:
+        if etag.is_known(found.etag, known):
             return LeanAnswer(304, b"", headers)
         return LeanAnswer(200, found.body, headers)
 
@@ -107,7 +107,7 @@ def routes(service: Service, board: Board, pages: KeptPages) -> list[LeanRoute]:
             *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
             (b"etag", found.etag.encode()),
         )
-        if found.is_known(request.header(b"if-none-match")):
+        if etag.is_known(found.etag, request.header(b"if-none-match")):
             return LeanAnswer(304, b"", headers, HTML)
         return LeanAnswer(200, found.body, headers, HTML)
 

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.contracts.envelope import Locale
-from services.kit import ical
+from services.kit import etag, ical
 from services.kit.csrf import check_origin
 from services.kit.db import is_infrastructure
 from services.kit.errors import (
@@ -159,7 +159,7 @@ def _kept(request: Request, answer: Response) -> Response:
     key = (request.url.path, request.scope["query_string"], language_of(request))
     made = request.app.state.kept.keep(key, bytes(answer.body))
     answer.headers.update({**kept.HEADERS, "ETag": made.etag})
-    if made.is_known(request.headers.get("if-none-match")):
+    if etag.is_known(made.etag, request.headers.get("if-none-match")):
         about = {"content-length", "content-type"}
         headers = {k: v for k, v in answer.headers.items() if k not in about}
         return Response(status_code=304, headers=headers)
