@@ -7,20 +7,24 @@ from typing import Final
 import httpx
 
 from benchmarks.figures import Spread, table
-from benchmarks.load import Run, wrk
-from benchmarks.promotion import cancel_one_by_one
+from benchmarks.load import Run, people, sign_up, wrk
+from benchmarks.promotion import cancel_one_by_one, roads_of, stages
 from deploy.local import Stack
 from tests.support import events
 from tests.support.sink import Sink
 from tests.support.waiting import until
 
 TIMES: Final = 50
-CONNECTIONS: Final = 16
+# So many that the pause between two requests of one is long beside a request.
+CONNECTIONS: Final = 256
+SECONDS: Final = 60
 
 
-def _load(url: str, path: str, people: str, seconds: int, pause_ms: int | None) -> Run:
-    arguments = [path, people, *([str(pause_ms)] if pause_ms else [])]
-    return wrk("signup.lua", url, arguments, connections=CONNECTIONS, seconds=seconds)
+def _half(url: str, path: str, top: float) -> Run:
+    """Half of the `top` rate."""
+    pause_ms = max(1, round(CONNECTIONS / (top / 2) * 1000))
+    arguments = [path, people(), str(pause_ms)]
+    return wrk("signup.lua", url, arguments, connections=CONNECTIONS, seconds=SECONDS)
 
 
 async def run(stack: Stack, sink: Sink) -> str:
@@ -37,16 +41,16 @@ async def run(stack: Stack, sink: Sink) -> str:
             await until(partial(public.get, f"/events/{slug}"), lambda a: a.is_success)
         path = f"/api/v1/events/{hot['slug']}/registrations"
         # With all workers at work, as they are in the measurement.
-        top = (await asyncio.to_thread(_load, api, path, events.domain(), 5, None)).rate
-        pause = max(1, round(CONNECTIONS / (top / 2) * 1000))
-        load = asyncio.create_task(asyncio.to_thread(_load, api, path, events.domain(), 60, pause))
+        top = (await asyncio.to_thread(sign_up, api, path, 64)).rate
+        load = asyncio.create_task(asyncio.to_thread(_half, api, path, top))
         seen = await cancel_one_by_one(public, sink, small["slug"], events.domain(), TIMES)
         under = await load
+    roads = await roads_of(stack.environment(), seen)
     waits = Spread.of([mailed - answered for answered, mailed in seen.values()])
     rows = [[f"{1000 * v:.0f}" for v in (waits.median, waits.p99, waits.least, waits.most)]]
     head = ["median ms", "p99 ms", "least", "most"]
     return (
         f"{TIMES} times, while {under.rate:,.0f} sign-ups a second ran, "
         f"{under.rate / top:.2f} of the {top:,.0f} that ran before with all workers at work:\n\n"
-        f"{table(head, rows)}\n"
+        f"{table(head, rows)}\n\n{stages(roads)}\n"
     )

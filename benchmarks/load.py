@@ -5,6 +5,11 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+SECONDS: Final = 4
+"""Of one run."""
 
 HERE = Path(__file__).parent / "wrk"
 
@@ -39,3 +44,13 @@ def wrk(script: str, url: str, arguments: Sequence[str], *, connections: int, se
     line = next(found for found in done.stdout.splitlines() if found.startswith("RESULT"))
     requests, micros, errors, p50, p99, _ = (float(part) for part in line.split()[1:])
     return Run(requests / micros * 1e6, int(errors), p50, p99)
+
+
+def people() -> str:
+    """A word that makes a run's people its own."""
+    return f"r{uuid4().hex[:12]}"
+
+
+def sign_up(url: str, paths: str, connections: int) -> Run:
+    """Sign-ups of new people at `paths`, separated by commas."""
+    return wrk("signup.lua", url, [paths, people()], connections=connections, seconds=SECONDS)

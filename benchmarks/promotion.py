@@ -73,7 +73,9 @@ async def cancel_one_by_one(
     return found
 
 
-async def _roads(env: Mapping[str, str], seen: Mapping[str, tuple[float, float]]) -> Sequence[Road]:
+async def roads_of(
+    env: Mapping[str, str], seen: Mapping[str, tuple[float, float]]
+) -> Sequence[Road]:
     """Puts together what Kafka's and the ledger's clocks say of each promotion."""
     bootstrap = env["EINLASS_KAFKA_BOOTSTRAP"]
     registration = await kafka.timed_log_of(bootstrap, topics.REGISTRATION)
@@ -110,7 +112,7 @@ async def run(stack: Stack, sink: Sink) -> str:
         await until(lambda: public.get(f"/events/{made['slug']}"), lambda a: a.is_success)
         bare = await hops.measure(env["EINLASS_KAFKA_BOOTSTRAP"], sink.url, TIMES)
         seen = await cancel_one_by_one(public, sink, made["slug"], domain)
-    roads = await _roads(env, seen)
+    roads = await roads_of(env, seen)
     whole, base = Spread.of([r.total for r in roads]), Spread.of(bare)
     totals = table(
         ["", "median", "p99", "least", "most", "median ÷ baseline"],
@@ -123,15 +125,18 @@ async def run(stack: Stack, sink: Sink) -> str:
             ["baseline: three bare Kafka hops and one SMTP exchange", *_ms(base), "1"],
         ],
     )
-    parts = table(
-        ["where the time goes", "median", "p99"],
+    said = f"{TIMES} times, one after the other, idle machine, milliseconds:"
+    return f"{said}\n\n{totals}\n\n{stages(roads)}\n"
+
+
+def stages(roads: Sequence[Road]) -> str:
+    """Where the time goes, as Markdown."""
+    return table(
+        ["where the time goes, milliseconds", "median", "p99"],
         [
             [name, *_ms(Spread.of([r.stages[n] for r in roads]))[:2]]
             for n, name in enumerate(STAGES)
         ],
-    )
-    return (
-        f"{TIMES} times, one after the other, idle machine, milliseconds:\n\n{totals}\n\n{parts}\n"
     )
 
 

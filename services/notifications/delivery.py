@@ -13,6 +13,7 @@ Invariants:
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -53,6 +54,17 @@ WAITING = Gauge("einlass_notifications_backlog_mails", "Mails that wait or are b
 OLDEST = Gauge("einlass_notifications_backlog_seconds", "Age of the oldest of them.")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _InHand:
+    """A claimed mail in the order in which it is sent, or where there is none, the end of all.
+    `until`: when its sending must have begun, monotonic seconds."""
+
+    priority: float
+    number: int
+    until: float = field(compare=False, default=0.0)
+    claimed: Claimed | None = field(compare=False, default=None)
+
+
 @dataclass(slots=True)
 class Delivery:
     """One delivery process's role; any number of them share the ledger.
@@ -70,25 +82,27 @@ class Delivery:
     batch: int = 50
     lease: timedelta = timedelta(minutes=5)
     first_pause: float = _FIRST_PAUSE
-    _queue: asyncio.Queue[tuple[Claimed, float] | None] = field(default_factory=asyncio.Queue)
+    _queue: asyncio.PriorityQueue[_InHand] = field(default_factory=asyncio.PriorityQueue)
     _tried: list[Tried] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
     _in_hand: int = 0
+    _claims: int = 0
     _away: str | None = None
     _pause: float = 0.0
     _looked_at: float = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Delivers until `stop`, then finishes what is on the line."""
-        self._queue, self._tried, self._in_hand, self._away = asyncio.Queue(), [], 0, None
+        self._queue, self._tried = asyncio.PriorityQueue(), []
+        self._in_hand, self._away = 0, None
         ended = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             settling = group.create_task(self._settle_all(ended))
             senders = [group.create_task(self._send_all(stop)) for _ in range(self.senders)]
             await self._claim_all(stop)
-            for _ in senders:
-                self._queue.put_nowait(None)
+            for number, _ in enumerate(senders):
+                self._queue.put_nowait(_InHand(math.inf, number))
             await asyncio.gather(*senders)
             ended.set()
             self._news.set()
@@ -101,13 +115,9 @@ class Delivery:
             if self._away is not None:
                 await self._wait_for_server(stop)
                 continue
-            if self._in_hand > self.batch // 2:
-                # Half a batch is in hand: claim again when there is room for the other half.
-                await self._first_of(self._settled.wait(), stop.wait())
-                self._settled.clear()
-                continue
+            room = self.batch - self._in_hand
             try:
-                found = await self._claim(self.batch - self._in_hand)
+                found = await self._claim(room) if room else 0
                 await self._look_at_backlog()
             except Exception as error:
                 if not is_infrastructure(error):
@@ -115,8 +125,8 @@ class Delivery:
                 log.warning("delivery.retry", error=type(error).__name__)
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            if not found:
-                # A settled mail may have held up the next one to the same person.
+            if found < room or not room:
+                # A settled mail makes room, and may have held up the next one to its person.
                 await self._first_of(
                     self.wake.wait(POLL_SECONDS), self._settled.wait(), stop.wait()
                 )
@@ -129,7 +139,8 @@ class Delivery:
             claimed = await repository.claim(conn, uuid7(), room, self.lease)
         self._in_hand += len(claimed)
         for one in claimed:
-            self._queue.put_nowait((one, until))
+            self._claims += 1
+            self._queue.put_nowait(_InHand(one.priority, self._claims, until, one))
         return len(claimed)
 
     async def _look_at_backlog(self) -> None:
@@ -173,12 +184,11 @@ class Delivery:
     # --- Sending ---------------------------------------------------------------------------
 
     async def _send_all(self, stop: asyncio.Event) -> None:
-        """Sends what comes out of the queue over one connection, until None comes."""
+        """Sends what comes out of the queue over one connection, until the end comes."""
         connection = self.connect()
         try:
-            while (found := await self._queue.get()) is not None:
-                claimed, until = found
-                if stop.is_set() or self._away is not None or time.monotonic() > until:
+            while (claimed := (found := await self._queue.get()).claimed) is not None:
+                if stop.is_set() or self._away is not None or time.monotonic() > found.until:
                     self._done(claimed, Released())
                 else:
                     await self._send(connection, claimed)
@@ -190,7 +200,7 @@ class Delivery:
         outcome: Outcome
         try:
             with SECONDS.time():
-                mail = await asyncio.to_thread(lambda: self.mailer.render(claimed.mail()))
+                mail = self.mailer.render(claimed.mail())
                 outcome = await connection.send(mail)
         except ServerAwayError as error:
             self._away = str(error)

@@ -85,6 +85,7 @@ class Mailer:
             jinja2.FileSystemLoader(_HERE / "templates" / "mail"),
             autoescape=jinja2.select_autoescape(("mjml",), default_for_string=False),
             keep_trailing_newline=True,
+            auto_reload=False,
         )
         for environment in self._environments.values():
             environment.filters["fact_lines"] = fact_lines

@@ -54,6 +54,7 @@ mail: Final = sa.Table(
     sa.Column("event_id", _UUID, sa.ForeignKey("event.id"), nullable=False),
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("status", sa.Text, nullable=False, server_default="pending"),
+    sa.Column("priority", sa.SmallInteger, nullable=False, server_default="1"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("due_at", _TIME, nullable=False, server_default=sa.text("now()")),
     sa.Column("lease_token", _UUID),
@@ -73,7 +74,7 @@ mail: Final = sa.Table(
 )
 
 _OPEN: Final = sa.text("status IN ('pending', 'sending')")
-sa.Index("ix_mail_due", mail.c.due_at, postgresql_where=_OPEN)
+sa.Index("ix_mail_due", mail.c.priority, mail.c.due_at, postgresql_where=_OPEN)
 sa.Index("ix_mail_open", mail.c.registration_id, mail.c.sequence, postgresql_where=_OPEN)
 sa.Index("ix_mail_event", mail.c.event_id, mail.c.id)
 sa.Index("ix_mail_failed", mail.c.id, postgresql_where=sa.text("status = 'failed'"))

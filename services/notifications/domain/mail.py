@@ -6,7 +6,8 @@ that is sent days later, or sent again, says the same as the first time.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from enum import IntEnum
+from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +17,28 @@ from services.contracts.notifications import MailKind
 from services.contracts.registration import Day, EventDetails
 
 MailStatus = Literal["pending", "sending", "sent", "failed"]
+
+
+class Priority(IntEnum):
+    """Which of the mails that are due goes first; the lower number does.
+
+    TURN: somebody's turn has come, and they may have to change their plans. ANSWER: what
+    somebody did is answered. NEWS: all of an event are told something.
+    """
+
+    TURN = 0
+    ANSWER = 1
+    NEWS = 2
+
+
+_PRIORITIES: Final[dict[MailKind, Priority]] = {
+    "confirmed": Priority.ANSWER,
+    "waitlisted": Priority.ANSWER,
+    "promoted": Priority.TURN,
+    "cancelled": Priority.ANSWER,
+    "event_changed": Priority.NEWS,
+    "event_called_off": Priority.NEWS,
+}
 
 
 class MailContent(BaseModel):
@@ -54,6 +77,12 @@ class Mail:
     sequence: int
     created_at: datetime
     content: MailContent
+
+
+def priority_of(kind: MailKind) -> Priority:
+    """The priority of a mail of this kind. An earlier mail to the same registration takes over
+    that of a later one, since it goes first."""
+    return _PRIORITIES[kind]
 
 
 def sequence_of(event_version: int, revision: int) -> int:

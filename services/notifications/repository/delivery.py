@@ -23,18 +23,18 @@ _CLAIM = sa.text(
     """
     WITH due AS (
         SELECT id FROM mail AS m
-        WHERE status IN ('pending', 'sending') AND due_at <= clock_timestamp()
+        WHERE status IN ('pending', 'sending') AND due_at <= now()
           AND NOT EXISTS (
               SELECT 1 FROM mail AS earlier
               WHERE earlier.registration_id = m.registration_id
                 AND earlier.sequence < m.sequence
                 AND earlier.status IN ('pending', 'sending'))
-        ORDER BY due_at LIMIT :batch FOR UPDATE SKIP LOCKED)
+        ORDER BY priority, due_at LIMIT :batch FOR UPDATE SKIP LOCKED)
     UPDATE mail SET status = 'sending', lease_token = :token,
                     due_at = clock_timestamp() + make_interval(secs => :lease)
     FROM due WHERE mail.id = due.id
     RETURNING mail.id, mail.kind, mail.registration_id, mail.version, mail.sequence,
-              mail.created_at, mail.content, mail.attempts, mail.lease_token
+              mail.created_at, mail.content, mail.attempts, mail.lease_token, mail.priority
     """
 )
 
@@ -75,7 +75,8 @@ _BACKLOG = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A mail and the lease under which this process may send it. `attempts`: tries before."""
+    """A mail and the lease under which this process may send it. `attempts`: tries before;
+    `priority`: as in domain.mail."""
 
     id: UUID
     kind: MailKind
@@ -86,6 +87,7 @@ class Claimed:
     content: Mapping[str, Any]
     attempts: int
     token: UUID
+    priority: int
 
     def mail(self) -> Mail:
         """The mail with its content read. Raises pydantic's ValidationError."""
@@ -128,12 +130,12 @@ class Finished:
 
 
 async def claim(conn: AsyncConnection, token: UUID, batch: int, lease: timedelta) -> list[Claimed]:
-    """Takes up to `batch` due mails for `lease`, the longest due first, and at most one of each
-    registration; mails whose lease ran out are due as well."""
+    """Takes up to `batch` due mails for `lease`, by priority and then the longest due first, and
+    at most one of each registration; mails whose lease ran out are due as well."""
     rows = await conn.execute(
         _CLAIM, {"token": token, "batch": batch, "lease": lease.total_seconds()}
     )
-    return sorted((Claimed(*row) for row in rows), key=lambda one: one.id)
+    return sorted((Claimed(*row) for row in rows), key=lambda one: (one.priority, one.id))
 
 
 async def finish(conn: AsyncConnection, results: Sequence[Result]) -> list[Finished]:

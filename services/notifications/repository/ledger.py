@@ -12,37 +12,50 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.notifications import MailKind
 from services.contracts.registration import Day
-from services.notifications.domain.mail import MailStatus
+from services.notifications.domain.mail import MailStatus, priority_of
 from services.notifications.domain.plan import EventStep, RegistrationStep
 from services.notifications.models import event, mail
 
 # `sequence` is domain.mail.sequence_of, added up where the event's version is known.
 _WRITE: Final = """
-INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, content)
-SELECT uuidv7(), kind, registration_id, revision, event_id, sequence, content
+INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, priority, content)
+SELECT uuidv7(), kind, registration_id, revision, event_id, sequence, priority, content
 FROM (
     SELECT r.kind, r.registration_id, r.revision, e.id AS event_id,
-           e.version + r.revision - 1 AS sequence,
+           e.version + r.revision - 1 AS sequence, r.priority,
            e.told || jsonb_build_object(
                'person', jsonb_build_object(
                    'name', r.name, 'email', r.email, 'locale', r.locale,
                    'manage_url', r.manage_url),
                'seats', r.seats, 'holds_place', r.holds_place, 'position', r.position) AS content
     FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::integer[], $5::integer[],
-                $6::boolean[], $7::integer[], $8::text[], $9::text[], $10::text[], $11::text[])
+                $6::boolean[], $7::integer[], $8::text[], $9::text[], $10::text[], $11::text[],
+                $12::smallint[])
         WITH ORDINALITY AS r (
             kind, event_id, registration_id, revision, seats,
-            holds_place, position, name, email, locale, manage_url, place)
+            holds_place, position, name, email, locale, manage_url, priority, place)
     JOIN (SELECT id, version, jsonb_build_object('event', details) AS told FROM event
-          WHERE id = ANY($12::uuid[])) AS e ON e.id = r.event_id
+          WHERE id = ANY($13::uuid[])) AS e ON e.id = r.event_id
     ORDER BY r.place) AS due
 ON CONFLICT (kind, registration_id, version) DO NOTHING
 """
 
+# Of the pending ones alone: those that are being sent are locked by who settles them, in another
+# order.
+_HURRY: Final = """
+UPDATE mail SET priority = due.priority
+FROM (SELECT registration_id, min(priority) AS priority
+      FROM unnest($1::uuid[], $2::smallint[]) AS told (registration_id, priority)
+      GROUP BY registration_id) AS due
+WHERE mail.registration_id = due.registration_id AND mail.status = 'pending'
+  AND mail.priority > due.priority
+"""
+
 _WRITE_TO_ALL = sa.text(
     """
-    INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, content)
+    INSERT INTO mail (id, kind, registration_id, version, event_id, sequence, priority, content)
     SELECT uuidv7(), :kind, p.registration_id, e.version, e.id, e.version + p.revision - 1,
+           :priority,
            jsonb_build_object(
                'event', e.details,
                'person', jsonb_build_object(
@@ -116,22 +129,40 @@ async def write(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> int
             [person.email for person in people],
             [person.locale for person in people],
             [person.manage_url for person in people],
+            [priority_of(step.kind) for step in steps],
             list(set(events)),
         ),
     )
+    await _hurry(conn, steps)
     return found.rowcount
+
+
+async def _hurry(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> None:
+    """Lets no mail wait behind an earlier one to the same registration that has less priority."""
+    later = [step for step in steps if step.revision > 1]
+    if later:
+        await conn.exec_driver_sql(
+            _HURRY, ([s.registration_id for s in later], [priority_of(s.kind) for s in later])
+        )
 
 
 async def write_to_all(conn: AsyncConnection, step: EventStep, former_days: Sequence[Day]) -> int:
     """Puts a mail about an event into the ledger for everybody who has a place or waits, in one
     statement; returns how many are new."""
+    assert step.announce is not None
     more = {
         "changes": list(step.changes),
         "former_days": [day.model_dump(mode="json") for day in former_days],
         "reason": step.reason,
     }
     found = await conn.execute(
-        _WRITE_TO_ALL, {"kind": step.announce, "event_id": step.event_id, "more": more}
+        _WRITE_TO_ALL,
+        {
+            "kind": step.announce,
+            "event_id": step.event_id,
+            "priority": priority_of(step.announce),
+            "more": more,
+        },
     )
     return found.rowcount
 

@@ -3,8 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -14,66 +13,16 @@ import pytest
 import sqlalchemy as sa
 
 from services.contracts.notifications import ADAPTER
-from services.contracts.registration import RegistrationMessage
-from services.kit.clock import FixedClock
 from services.kit.db import Database
 from services.kit.ids import uuid7
-from services.kit.wake import Wake
 from services.notifications import service
 from services.notifications.delivery import Delivery
 from services.notifications.domain.retry import Sent
-from services.notifications.mailer import Identity, Mailer
-from services.notifications.mime import Mailbox
 from services.notifications.models import mail
 from services.notifications.repository import delivery as repository
-from services.notifications.settings import smtp_server
-from services.notifications.smtp import Connection
+from tests.integration.notifications.mailroom import MAILER, a_delivery, running, tell
 from tests.integration.notifications.post_office import PostOffice
 from tests.integration.notifications.told import NOW, Story
-
-MAILER = Mailer(
-    Identity(
-        organisation="Stiftung",
-        sender=Mailbox("Stiftung", "anmeldung@einlass.test"),
-        reply_to=None,
-        host="einlass.test",
-        accent="#0b5563",
-    )
-)
-
-
-def a_delivery(db: Database, url: str, timeout: float = 10, **options: Any) -> Delivery:
-    server = smtp_server(url)
-    return Delivery(
-        db=db,
-        mailer=MAILER,
-        connect=lambda: Connection(server, name="einlass.test", timeout=timeout, most_mails=20),
-        wake=Wake("redis://127.0.0.1:1", "tests"),
-        clock=FixedClock(NOW),
-        **{"first_pause": 0.05, **options},
-    )
-
-
-@asynccontextmanager
-async def running(delivery: Delivery) -> AsyncIterator[None]:
-    """The role at work; ended in the proper way."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(delivery.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        delivery.wake.notify()
-        await asyncio.wait_for(task, 10)
-        await delivery.wake.stop()
-
-
-async def tell(
-    db: Database, messages: Sequence[RegistrationMessage], delivery: Delivery | None = None
-) -> None:
-    async with db.transaction() as conn:
-        bell = delivery.wake.notify if delivery is not None else lambda: None
-        await service.take(conn, messages, bell)
 
 
 async def confirmed(db: Database, people: int, delivery: Delivery | None = None) -> list[UUID]:
