@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import busy, growth, promotion, rush, streams
+from benchmarks import burst, busy, growth, promotion, rush, streams
 from deploy.local import Stack
 from tests.support.sink import Sink, sink
 
@@ -42,6 +42,7 @@ CASES: Final[Mapping[str, Case]] = {
     "rush": Case("Sign-ups in a rush", rush.run, services=False),
     "growth": Case("Sign-ups as an event grows", growth.run, services=False),
     "busy": Case("From a cancellation to the mail, while others sign up", busy.run),
+    "burst": Case("Many places at once", burst.run),
     "streams": Case(
         "From the outbox to Kafka, and from Kafka to the tables", _streams, services=False
     ),
