@@ -1,6 +1,7 @@
 """`einlass`: every process and every command of the installation.
 
 einlass <service> api|worker     a process of a service
+einlass waitlist why …           why somebody was or was not promoted
 einlass migrate                  databases and topics to the newest version
 einlass operator …               who may operate
 einlass contracts                OpenAPI, AsyncAPI and JSON Schema from the code
@@ -76,8 +77,21 @@ def _service(name: ServiceName) -> typer.Typer:
     return group
 
 
-for _name in SERVICES:
-    main.add_typer(_service(_name), name=_name)
+GROUPS: Final = {name: _service(name) for name in SERVICES}
+for _name, _group in GROUPS.items():
+    main.add_typer(_group, name=_name)
+
+
+@GROUPS["waitlist"].command()
+def why(
+    event: Annotated[str, typer.Argument(help="The event's slug.")],
+    person: Annotated[UUID, typer.Argument(help="The registration's id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Why this registration was or was not promoted."""
+    settings = _settings("waitlist")
+    command = importlib.import_module("services.waitlist.command")
+    raise typer.Exit(command.run(settings, event, person, as_json=as_json))
 
 
 @main.command()

@@ -12,6 +12,8 @@ MailKind = Literal[
     "waitlisted",
     "promoted",
     "cancelled",
+    "offered",
+    "offer_ended",
     "event_changed",
     "event_called_off",
 ]

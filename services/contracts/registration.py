@@ -19,6 +19,22 @@ class Day(Wire):
     ends_at: time | None = None
 
 
+class LineDetails(Wire):
+    """How an event's waiting list moves (docs/waitlist.md).
+
+    `enabled`: it takes newcomers; whoever waits already goes on waiting. `promotion`: a place is
+    given at once, or offered for a while. `policy`: what happens where the head's party does not
+    fit; `passes`: how often an entry may be passed by smaller parties. From `ends_at` on nothing
+    moves any more.
+    """
+
+    enabled: bool
+    promotion: Literal["automatic", "offer"]
+    policy: Literal["strict", "fill", "partial"]
+    passes: Annotated[int, Field(ge=0)]
+    ends_at: AwareDatetime
+
+
 class EventDetails(Wire):
     """What other services may know of an event. It holds no number of seats.
 
@@ -37,6 +53,7 @@ class EventDetails(Wire):
     status: EventStatus
     version: Annotated[int, Field(ge=1)]
     url: str
+    waitlist: LineDetails | None = None
 
 
 class EventData(Wire):
@@ -76,11 +93,53 @@ class WaitlistedData(Wire):
 
 
 class CancelledData(Wire):
+    """`lapsed`: the person waited for one of several events, and another one had a place."""
+
     registration_id: UUID
     revision: Annotated[int, Field(ge=1)]
     seats: Seats
     was: Literal["confirmed", "waitlisted"]
+    lapsed: bool = False
     person: Person
+
+
+class OfferedData(Wire):
+    """`seats` are held for the person until `until`; `party` are those that were asked for,
+    more than `seats` where only a part can be had."""
+
+    registration_id: UUID
+    revision: Annotated[int, Field(ge=1)]
+    seats: Seats
+    party: Seats
+    until: AwareDatetime
+    person: Person
+
+
+class OfferEndedData(Wire):
+    """An offer of `seats` that was not accepted. `place`: the person is out of the line
+    (`lost`), waits where they waited before (`kept`), or at the `end`; then `position` is the
+    place in line, from 1, and the `seq` of this message orders the line."""
+
+    registration_id: UUID
+    revision: Annotated[int, Field(ge=1)]
+    seats: Seats
+    reason: Literal["declined", "expired"]
+    place: Literal["lost", "kept", "end"]
+    position: Annotated[int, Field(ge=1)] | None = None
+    person: Person
+
+
+class PartyReducedData(Wire):
+    """The party is `seats` from now on, fewer than before."""
+
+    registration_id: UUID
+    revision: Annotated[int, Field(ge=1)]
+    seats: Seats
+    was: Literal["confirmed", "waitlisted"]
+
+
+class StillWantedData(Wire):
+    registration_id: UUID
 
 
 class SeatsFreedData(Wire):
@@ -131,6 +190,34 @@ class RegistrationCancelled(Message):
     data: CancelledData
 
 
+class RegistrationOffered(Message):
+    """Seats are held for a person out of the line, who may accept or decline them."""
+
+    type: Literal["registration.offered"] = "registration.offered"
+    data: OfferedData
+
+
+class OfferEnded(Message):
+    """An offer was declined, or its time ran out."""
+
+    type: Literal["registration.offer_ended"] = "registration.offer_ended"
+    data: OfferEndedData
+
+
+class PartyReduced(Message):
+    """A party became smaller."""
+
+    type: Literal["registration.party_reduced"] = "registration.party_reduced"
+    data: PartyReducedData
+
+
+class StillWanted(Message):
+    """Somebody who waits said that they still want a place."""
+
+    type: Literal["registration.still_wanted"] = "registration.still_wanted"
+    data: StillWantedData
+
+
 class SeatsFreed(Message):
     """Seats are held for those who wait."""
 
@@ -145,6 +232,10 @@ RegistrationMessage = Annotated[
     | RegistrationConfirmed
     | RegistrationWaitlisted
     | RegistrationCancelled
+    | RegistrationOffered
+    | OfferEnded
+    | PartyReduced
+    | StillWanted
     | SeatsFreed,
     Field(discriminator="type"),
 ]

@@ -9,6 +9,8 @@ from services.contracts.envelope import Message, Seats, Wire
 
 
 class PromotedData(Wire):
+    """`seats`: those of the party, or fewer where only a part can be had."""
+
     registration_id: UUID
     seats: Seats
 
@@ -19,19 +21,33 @@ class SeatsReleasedData(Wire):
     seats: Seats
 
 
+class PlaceMovedData(Wire):
+    """Lines are in the order of `rank`; at first it is the `seq` of the entry."""
+
+    registration_id: UUID
+    rank: int
+
+
 class Promoted(Message):
-    """The next in line shall have held seats."""
+    """The next in line shall have held seats: given or offered, as the event's settings say."""
 
     type: Literal["waitlist.promoted"] = "waitlist.promoted"
     data: PromotedData
 
 
 class SeatsReleased(Message):
-    """The line is empty: held seats go back to the public."""
+    """Nobody takes them, or the line moves no more: held seats go back to the public."""
 
     type: Literal["waitlist.seats_released"] = "waitlist.seats_released"
     data: SeatsReleasedData
 
 
-WaitlistMessage = Annotated[Promoted | SeatsReleased, Field(discriminator="type")]
+class PlaceMoved(Message):
+    """An operator has given an entry another place in line."""
+
+    type: Literal["waitlist.place_moved"] = "waitlist.place_moved"
+    data: PlaceMovedData
+
+
+WaitlistMessage = Annotated[Promoted | SeatsReleased | PlaceMoved, Field(discriminator="type")]
 ADAPTER: TypeAdapter[WaitlistMessage] = TypeAdapter(WaitlistMessage)

@@ -81,7 +81,7 @@ def own(event: Recount) -> Result:
         wrong.append(f"seq says {row.seq}, a registration has {counted.seq}")
     if wrong:
         yield Finding(Check.COUNTERS, slug, "; ".join(wrong), _REPAIR, key, mendable=True)
-    if row.waiting and row.free > 0:
+    if row.waiting and row.free > 0 and not event.line.over:
         words = (
             f"{many(row.free, 'seat is', 'seats are')} free to anybody while "
             f"{many(row.line, 'party waits', 'parties wait')}"
@@ -97,7 +97,7 @@ def _light(event: Recount) -> Result:
     except AssertionError:
         yield Unknown(Check.LIGHT, event.event.slug, "the counters cannot be true")
         return
-    should = lights.show(counters, event.event.line, event.event.few_left, event.light)
+    should = lights.show(counters, event.line, event.event.few_left, event.light)
     if should != event.light:
         words = f"it shows {event.light or 'none'} and should show {should or 'none'}"
         key = str(event.event.id)
@@ -117,15 +117,8 @@ def of_line(seen: waitlist.Recount) -> Result:
     ]
     if wrong:
         yield Finding(Check.LINES, slug, "; ".join(wrong), _REPAIR, key, mendable=True)
-    elif line.open and line.free and seen.head is not None and seen.head <= line.free:
-        words = (
-            f"the first in line wants {seats(seen.head)}, "
-            f"{many(line.free, 'is', 'are')} free, and nobody moved up"
-        )
-        yield Finding(Check.LINES, slug, words, _REPAIR, key, mendable=True)
-    elif line.open and line.free and seen.head is None:
-        words = f"{many(line.free, 'seat is', 'seats are')} held for a line in which nobody waits"
-        yield Finding(Check.LINES, slug, words, _REPAIR, key, mendable=True)
+    elif seen.idle is not None:
+        yield Finding(Check.LINES, slug, _idle(seen, seen.idle), _REPAIR, key, mendable=True)
     if line.free != seen.free:
         words = (
             f"{many(seen.freed, 'seat was', 'seats were')} freed, {seen.promoted} promoted and "
@@ -141,6 +134,23 @@ def of_line(seen: waitlist.Recount) -> Result:
     if seen.joined != seen.entries:
         words = f"the ledger tells of {seen.joined} who joined, and there are {seen.entries}"
         yield Finding(Check.LEDGER, slug, words, "", f"{key} joined")
+
+
+def _idle(seen: waitlist.Recount, idle: waitlist.Idle) -> str:
+    """What should have become of a line's free seats."""
+    free = seen.line.free
+    held = many(free, "seat is", "seats are")
+    match idle:
+        case waitlist.Idle.NOBODY:
+            return f"{held} held for a line in which nobody waits"
+        case waitlist.Idle.OVER:
+            return f"{held} held for a line whose end has come"
+        case waitlist.Idle.SMALLER:
+            return f"{held} free, a smaller party may pass the first, and nobody moved up"
+        case waitlist.Idle.HEAD | waitlist.Idle.PART:
+            wants = seats(seen.head.seats) if seen.head else "some"
+            is_free = many(free, "is", "are")
+            return f"the first in line wants {wants}, {is_free} free, and nobody moved up"
 
 
 def _between(look: Look, before: Look | None, event: Recount) -> Result:
@@ -168,9 +178,11 @@ def _line_against(event: Recount, seen: waitlist.Recount | None, *, set_aside: b
     or a promotion was not answered, held seats may be somebody's and are not to be mended."""
     slug, key = event.event.slug, str(event.event.id)
     free = seen.line.free if seen else 0
-    if event.row.held != free:
+    if event.row.held != free + event.counted.offered:
+        offered = event.counted.offered
         words = f"registration holds {seats(event.row.held)} back, the line knows of {free}"
-        somebodys = set_aside or (seen is not None and seen.line.open and seen.unanswered > 0)
+        words += f" and {many(offered, 'is', 'are')} offered" if offered else ""
+        somebodys = set_aside or (seen is not None and seen.awaited > 0)
         advice = "replay the dead letters first" if somebodys else _REPAIR
         yield Finding(Check.HELD, slug, words, advice, key, mendable=not somebodys)
     called_off = event.event.status == "called_off"
@@ -179,14 +191,16 @@ def _line_against(event: Recount, seen: waitlist.Recount | None, *, set_aside: b
             "called off" if called_off else "not called off"
         )
         yield Finding(Check.ORDER, slug, words, "", f"{key} open")
-    # Of an event called off, promotions on their way came back: those parties wait as before.
-    ours = (seen.open_digest if called_off else seen.line_digest) if seen else 0
+    # Of an event called off or a line that is over, promotions on their way came back: those
+    # parties wait as before.
+    still = called_off or event.line.over
+    ours = (seen.open_digest if still else seen.line_digest) if seen else 0
     if event.line_digest != ours:
         words = "not the same parties wait in registration and in the line, or not in one order"
         yield Finding(Check.ORDER, slug, words, "", key)
-    if seen is not None and seen.unanswered and not called_off:
+    if seen is not None and seen.awaited and not still:
         words = (
-            f"{many(seen.unanswered, 'party was', 'parties were')} promoted and registration "
+            f"{many(seen.awaited, 'party was', 'parties were')} promoted and registration "
             "never answered"
         )
         advice = "see the dead letters of registration and of the waitlist"

@@ -85,10 +85,10 @@ async def _in_line(sources: Sources, event_id: UUID) -> list[str]:
     told += [f"{one} stands in the line and does not wait" for one in theirs.keys() - ours.keys()]
     for one in ours.keys() & theirs.keys():
         here, there = ours[one], theirs[one]
-        if (here.seq, here.seats) != (there.seq, there.seats):
+        if (here.rank, here.seats) != (there.rank, there.seats):
             told.append(
-                f"{one} is number {here.seq} with {here.seats} seats here, and "
-                f"{there.seq} with {there.seats} there"
+                f"{one} has rank {here.rank} with {here.seats} seats here, and "
+                f"{there.rank} with {there.seats} there"
             )
     return sorted(told)
 

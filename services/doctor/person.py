@@ -4,17 +4,28 @@ Invariant: it answers by the registration's id and tells nothing else of the per
 pure and says only what the rows say.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 from services.doctor.sources import Sources
-from services.doctor.words import many, parties, seats
+from services.doctor.words import seats
 from services.registration import audit as registration
 from services.registration.audit import Person, Recount
 from services.waitlist import audit as waitlist
 from services.waitlist.audit import Line, Story
-from services.waitlist.domain.line import Kind, State
+from services.waitlist.domain.line import State
+
+# Where the line sees somebody of whom registration says so. Who was promoted when the line was
+# closed or over waits on at registration.
+_STANDS: Final[Mapping[str, frozenset[State]]] = {
+    "waitlisted": frozenset({State.WAITING, State.PROMOTED}),
+    "offered": frozenset({State.OFFERED}),
+    "confirmed": frozenset({State.CONFIRMED}),
+    "cancelled": frozenset({State.LEFT, State.CONFIRMED}),
+    "expired": frozenset({State.LEFT}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,78 +68,31 @@ def _standing(of: Case) -> Iterator[str]:
 
 
 def _reason(of: Case) -> Iterator[str]:
-    who, story, line = of.person, of.story, of.line
+    who, story = of.person, of.story
     if who.first_status != "waitlisted":
         yield "Never stood in the line, so there was nothing to be promoted to."
-    elif who.status == "confirmed":
-        yield "Promoted: was first in line when enough held seats were free."
-    elif who.status == "cancelled":
-        promoted = story is not None and any(
-            row.record.kind is Kind.PROMOTED for row in story.ledger
-        )
-        yield (
-            "Was promoted, and cancelled then or before the promotion arrived."
-            if promoted
-            else "Not promoted: left before enough seats were freed."
-        )
-    elif story is None:
+    elif story is None or of.line is None:
         yield (
             "Not promoted: the waitlist does not know this registration. Its message is on its "
             "way, was set aside (`einlass dead-letters list waitlist`) or was lost."
         )
-    else:
-        yield from _waiting(of, story, line)
-
-
-def _waiting(of: Case, story: Story, line: Line | None) -> Iterator[str]:
-    who = of.person
-    free = line.free if line else 0
-    if of.event.event.status == "called_off":
-        yield "Not promoted: the event is called off, and its line is closed."
-    elif story.entry.state is State.PROMOTED:
+    elif story.entry.state not in _STANDS[who.status]:
         yield (
-            "The line has promoted this party and registration has not answered yet: the message "
-            "is on its way or was set aside (`einlass dead-letters list registration`)."
-        )
-    elif story.entry.state is not State.WAITING:
-        yield (
-            f"Not promoted: the line takes this party for {story.entry.state.value}, registration "
-            "for waiting. The two must agree; see `einlass doctor`."
-        )
-    elif who.before:
-        yield (
-            f"Not promoted: at place {who.before + 1} now, behind {parties(who.before)} with "
-            f"{seats(who.seats_before)}. Nobody is passed over."
-        )
-    elif free >= who.seats:
-        yield (
-            f"First in line, {many(free, 'seat is', 'seats are')} free for it, and it was not "
-            "promoted: that is a mistake, which `einlass doctor --repair` mends."
+            f"The line takes this party for {story.entry.state.value}, registration for "
+            f"{who.status}. The two must agree once messages have arrived; see `einlass doctor`."
         )
     else:
-        yield (
-            f"Not promoted: first in line, wants {seats(who.seats)}, and "
-            f"{many(free, 'is', 'are')} held for it. The next to be freed comes to it."
-        )
+        takes_place = of.event.event.status != "called_off"
+        line = replace(of.line, open=of.line.open and takes_place)
+        yield waitlist.because(line, story, of.event.at).sentence
 
 
 def _meanwhile(of: Case) -> Iterator[str]:
-    if of.story is None:
-        return
-    since = of.story.since
-    yield (
-        f"While it waited, {many(since.freed, 'seat was', 'seats were')} freed; "
-        f"{parties(since.parties)} moved up with {seats(since.promoted)}."
-    )
+    if of.story is not None:
+        yield waitlist.meanwhile(of.story.since)
 
 
 def _ledger(of: Case) -> Iterator[str]:
-    if of.story is None:
-        return
-    for row in of.story.ledger:
-        record = row.record
-        reason = f" ({record.reason.value.replace('_', ' ')})" if record.reason else ""
-        yield (
-            f"  {record.at:%Y-%m-%d %H:%M:%S}  {record.kind.value:9}  {seats(record.seats)}, "
-            f"by {record.actor.value}{reason}"
-        )
+    if of.story is not None:
+        for row in of.story.ledger:
+            yield f"  {waitlist.told(row.record)}"

@@ -74,7 +74,7 @@ async def _counters(sources: Sources, changes: Changes, event_id: UUID, slug: st
         if line is None:
             return (0 if said == 0 else None), told
         rests = line.had == said and line.seq == had and not line.letters
-        rests = rests and not (line.line.open and line.unanswered)
+        rests = rests and not line.awaited
         return (line.line.free if rests else None), max(line.had, told)
 
     try:

@@ -90,6 +90,7 @@ def read() -> tuple[Sources | None, list[Finding]]:
         smtp=smtp,
         tokens=TokenBox(common.key),
         public_url=common.public_url,
+        clock=common.clock,
     )
     return sources, wrong
 

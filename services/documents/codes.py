@@ -16,11 +16,13 @@ from services.kit import problem
 from services.kit.errors import EinlassError, FieldError, Invalid, TooManyRequests
 from services.kit.openapi import sentence
 from services.registration.domain.errors import CapacityTooLow
+from services.waitlist.domain.errors import NotWaiting
 
 SAMPLES: Final[Sequence[EinlassError]] = (
     Invalid([FieldError("#/email", "missing", "Field required")]),
     TooManyRequests(retry_after=30),
     CapacityTooLow(must_go=3),
+    NotWaiting(state="confirmed"),
 )
 """Errors that say more than their sentence; the others are made as they are."""
 

@@ -22,8 +22,11 @@ WHOLE: Final[Mapping[str, Any]] = {
 
 MEMBERS: Final[Mapping[str, Any]] = {
     "actor": "line",
+    "also": ["buergerbeteiligung-im-sommer"],
     "answers": {},
     "attempts": 1,
+    "because": "One party of 2 seats is before it.",
+    "by": None,
     "cancel_until": "2027-03-12T12:00:00+01:00",
     "capacity": 40,
     "changes": ["place"],
@@ -41,6 +44,7 @@ MEMBERS: Final[Mapping[str, Any]] = {
     "WaitlistLedgerView.next_before": 1041,
     "light": "yellow",
     "limit": 20,
+    "LineDetails.ends_at": "2027-03-19T17:00:00Z",
     "LineView.free": 0,
     "LineView.length": 1,
     "LineView.next_after": None,
@@ -57,7 +61,9 @@ MEMBERS: Final[Mapping[str, Any]] = {
     "max_party": 2,
     "must_go": 3,
     "name": "Elif Yıldız",
+    "number": None,
     "opens_at": "2027-01-15T09:00:00+01:00",
+    "passes": 3,
     "place": "Münster, Stadthaus 1",
     "position": 3,
     "questions": {"organisation": {"type": "string", "title": "Organisation"}},
@@ -68,6 +74,7 @@ MEMBERS: Final[Mapping[str, Any]] = {
     "registration_id": _REGISTRATION,
     "SignedUpOut.id": _REGISTRATION,
     "SignedUpOut.status": "waitlisted",
+    "series": "buergerbeteiligung",
     "slug": "buergerbeteiligung-vor-ort",
     "StandingOut.id": _REGISTRATION,
     "StandingOut.status": "waitlisted",
@@ -77,9 +84,13 @@ MEMBERS: Final[Mapping[str, Any]] = {
     "terms_accepted": True,
     "timezone": "Europe/Berlin",
     "title": "Bürgerbeteiligung vor Ort",
+    "until": "2027-03-05T12:00:00+01:00",
     "url": f"{_SITE}/events/buergerbeteiligung-vor-ort",
     "waiting": 3,
     "WaitlistDoc.limit": 20,
+    "WhyView.before": 1,
+    "WhyView.seats_before": 2,
+    "why": None,
 }
 """Values by the name of a member, or of schema and member where one name has several meanings.
 A value is taken where it fits; what is not named here follows from default and type."""

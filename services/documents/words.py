@@ -7,7 +7,7 @@ introduction, the tags, and parameters of one name that many routes have.
 from typing import Final
 
 TITLE: Final = "Einlass"
-LICENSE: Final = {"name": "AGPL-3.0-or-later", "identifier": "AGPL-3.0-or-later"}
+LICENSE: Final = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
 
 INTRODUCTION: Final = """\
 Sign-up for events, with a waiting list. All paths are below one origin.

@@ -5,6 +5,7 @@ they compare the clocks of several machines.
 """
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 
@@ -21,6 +22,27 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class RehearsalClock:
+    """The machine's clock, put forward by as many seconds as stand in a file; without the file, by
+    none. For trying out on a whole installation what happens when time has passed."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._seen: tuple[int, int] | None = None
+        self._forward = timedelta(0)
+
+    def now(self) -> datetime:
+        """Raises ValueError where the file holds no number."""
+        try:
+            state = self._file.stat()
+        except FileNotFoundError:
+            return datetime.now(UTC)
+        if (seen := (state.st_mtime_ns, state.st_ino)) != self._seen:
+            self._forward = timedelta(seconds=float(self._file.read_text()))
+            self._seen = seen
+        return datetime.now(UTC) + self._forward
 
 
 class FixedClock:

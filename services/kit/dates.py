@@ -129,6 +129,14 @@ def moment(at: datetime, zone: ZoneInfo, language: Language) -> str:
     return _WORDS[language].at.format(date=said, time=_clock(local.time()))
 
 
+def stamp(at: datetime, zone: ZoneInfo, language: Language) -> str:
+    """A point in time in `zone`, for tables: "24. Aug. 2023, 18:00". `at` is aware."""
+    local = at.astimezone(zone)
+    name = get_month_names("abbreviated", "format", language)[local.month]
+    day = f"{local.day}." if language == "de" else f"{local.day}"
+    return f"{day} {name} {local.year}, {_clock(local.time())}"
+
+
 def month(day: date, language: Language) -> str:
     """A month as a heading: "August 2023"."""
     return f"{get_month_names('wide', 'stand-alone', language)[day.month]} {day.year}"

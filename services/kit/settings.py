@@ -4,11 +4,14 @@ Invariant: no secret has a default; a process without one does not start.
 """
 
 import base64
+from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kit.clock import Clock, RehearsalClock, SystemClock
 
 
 class Settings(BaseSettings):
@@ -17,7 +20,8 @@ class Settings(BaseSettings):
     `secret_key`: 32 bytes, URL-safe base64, the same for every process of one installation.
     `instance_id`: a name that stays over restarts of one process and that no other process of
     its kind has at the same time; with it Kafka gives a restarted consumer its partitions back
-    at once (KIP-345) instead of after the session's 30 s.
+    at once (KIP-345) instead of after the session's 30 s. `clock_file`: for rehearsals alone, see
+    kit.clock.RehearsalClock.
     """
 
     model_config = SettingsConfigDict(
@@ -42,6 +46,7 @@ class Settings(BaseSettings):
     rate_limit_scale: float = Field(default=1, gt=0)
     db_pool: int = 10
     trusted_proxies: str = "127.0.0.1"
+    clock_file: Path | None = None
 
     @field_validator("secret_key")
     @classmethod
@@ -54,6 +59,11 @@ class Settings(BaseSettings):
     @classmethod
     def _without_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that all rules of this process go by."""
+        return RehearsalClock(self.clock_file) if self.clock_file else SystemClock()
 
     @property
     def key(self) -> bytes:

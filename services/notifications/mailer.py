@@ -129,7 +129,7 @@ class Mailer:
         locale = content.person.locale
         zone = ZoneInfo(event.timezone)
         facts = self._facts(content)
-        until = event.cancel_until
+        until, offer = event.cancel_until, content.offer
         return {
             **self._colours,
             "locale": locale,
@@ -144,8 +144,13 @@ class Mailer:
             "position": content.position,
             "holds_place": content.holds_place,
             "cancel_until": dates.moment(until, zone, locale) if until is not None else "",
+            "may_cancel": until is None or mail.created_at < until,
+            "offer": offer,
+            "offer_stands": offer is not None and offer.end is None,
+            "offer_until": dates.moment(offer.until, zone, locale) if offer is not None else "",
             "reason": _lines(content.reason),
             "manage_url": content.person.manage_url,
+            "give_back_url": f"{content.person.manage_url}/cancel",
             "event_url": event.url,
             "open_again": event.status == "published",
         }
@@ -160,12 +165,19 @@ class Mailer:
             Fact(_("Contact"), _lines(event.contact), "contact" in changes),
         ]
         if content.seats > 1:
-            facts.append(Fact(_("Places"), (str(content.seats),)))
+            facts.append(Fact(_("Places"), (self._places(content),)))
         return [
             fact if fact.lines else Fact(fact.label, (_("not fixed yet"),), True)
             for fact in facts
             if fact.lines or fact.new
         ]
+
+    def _places(self, content: MailContent) -> str:
+        offer = content.offer
+        if offer is None or offer.end is not None or offer.seats == offer.party:
+            return str(content.seats)
+        said = self._texts[content.person.locale].gettext("%(seats)s of %(party)s")
+        return said % {"seats": offer.seats, "party": offer.party}
 
     def _calendars(self, mail: Mail) -> list[CalendarPart]:
         """What brings the reader's calendar up to date; nothing for who only waits."""

@@ -1,7 +1,8 @@
 """The tables of notifications.
 
 Invariants, held by the database: a mail is in the ledger once per (kind, registration, version);
-a mail has a lease exactly while it is being sent; a sent mail says when.
+a mail has a lease exactly while it is being sent; a sent mail says when; who is offered a place
+has an offer.
 """
 
 from typing import Final
@@ -40,8 +41,12 @@ participant: Final = sa.Table(
     sa.Column("email", sa.Text, nullable=False),
     sa.Column("locale", sa.Text, nullable=False),
     sa.Column("manage_url", sa.Text, nullable=False),
-    sa.CheckConstraint("status IN ('confirmed', 'waitlisted', 'cancelled')", "status"),
-    comment="Who is signed up for an event, to be told of its changes.",
+    sa.Column("offer", JSONB),
+    sa.Column("quiet_revision", sa.Integer),
+    sa.CheckConstraint("status IN ('confirmed', 'waitlisted', 'offered', 'cancelled')", "status"),
+    sa.CheckConstraint("status <> 'offered' OR offer IS NOT NULL", "offer"),
+    comment="Who is signed up for an event, to be told of its changes. quiet_revision: that of the "
+    "last change that no mail tells of.",
 )
 
 mail: Final = sa.Table(

@@ -45,6 +45,7 @@ from services.notifications.domain.retry import (
     Sent,
     decide,
 )
+from services.notifications.domain.standing import AboutSomebody, asks_before, follow
 from services.notifications.repository import delivery, ledger, projections
 from services.notifications.repository.delivery import Claimed, Finished, Result
 from services.notifications.repository.ledger import LedgerRow
@@ -66,20 +67,26 @@ async def take(
     conn: AsyncConnection, messages: Sequence[RegistrationMessage], on_mail: Callable[[], None]
 ) -> None:
     """Takes messages in order and writes the mails they ask for; `on_mail` is called after the
-    commit where there are any. Raises UnknownEvent."""
+    commit where there are any. Raises UnknownEvent, UnknownRegistration."""
     written = 0
     for step in plan(messages):
         match step:
-            case Registrations(steps=steps):
-                if await projections.unknown_events(conn, {one.event_id for one in steps}):
-                    raise UnknownEvent
-                await projections.put_participants(conn, steps)
-                written += await ledger.write(conn, steps)
+            case Registrations(messages=told):
+                written += await _take_registrations(conn, told)
             case EventStep():
                 written += await _take_event(conn, step)
     if written:
         WRITTEN.inc(written)
         after_commit(conn, on_mail)
+
+
+async def _take_registrations(conn: AsyncConnection, told: Sequence[AboutSomebody]) -> int:
+    if await projections.unknown_events(conn, {one.event_id for one in told}):
+        raise UnknownEvent
+    asked = {one.data.registration_id for one in told if asks_before(one)}
+    steps = follow(told, await projections.standings(conn, asked) if asked else {})
+    await projections.put_participants(conn, steps)
+    return await ledger.write(conn, steps)
 
 
 async def _take_event(conn: AsyncConnection, step: EventStep) -> int:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from services.contracts.registration import ADAPTER, RegistrationMessage
 from services.contracts.topics import REGISTRATION
 from services.kit import inbox, redis
-from services.kit.clock import SystemClock
 from services.kit.consumer import Consumer
 from services.kit.db import Database
 from services.kit.janitor import Janitor
@@ -91,7 +90,7 @@ def delivery(db: Database, settings: NotificationsSettings, mail_wake: Wake) -> 
         mailer=Mailer(identity),
         connect=connect,
         wake=mail_wake,
-        clock=SystemClock(),
+        clock=settings.clock,
         senders=settings.smtp_connections,
         batch=settings.mail_batch,
         lease=timedelta(seconds=settings.mail_lease_seconds),

@@ -5,7 +5,7 @@ was wrong is told in the same way.
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Form, Header, Query, Request
@@ -27,8 +27,12 @@ from services.registration.domain.errors import (
     EventFull,
     IdempotencyMismatch,
     NothingOffered,
+    NotInLine,
     NotPublished,
     NoWayBack,
+    OfferExpired,
+    PartyFixed,
+    PartyNotSmaller,
     RegistrationClosed,
     SlugTaken,
 )
@@ -40,12 +44,10 @@ from services.registration.schemas import (
     EventPatch,
     LightOut,
     PublicEventOut,
-    SignedUpOut,
-    SignUpIn,
-    StandingOut,
     public,
 )
-from services.registration.service import Service, Standing
+from services.registration.schemas_people import PartyIn, SignedUpOut, SignUpIn, StandingOut
+from services.registration.service import Service
 from services.registration.stream import lights
 
 router = APIRouter(prefix="/api/v1")
@@ -155,51 +157,75 @@ async def sign_up(
     return SignedUpOut.of(done)
 
 
-def _standing(found: Standing) -> StandingOut:
-    return StandingOut(
-        id=found.id,
-        status=found.status,
-        seats=found.seats,
-        position=found.position,
-        event=found.event.slug,
-        may_cancel=found.may_cancel,
-    )
+_OWN: Final[dict[str, Any]] = {"tags": ["registrations"], "response_model_exclude_none": True}
 
 
-@router.get(
-    "/registrations/{registration_id}", tags=["registrations"], response_model_exclude_none=True
-)
+@router.get("/registrations/{registration_id}", **_OWN)
 async def get_registration(
     service: People, registration_id: UUID, token: ManageToken, response: Response
 ) -> StandingOut:
     """Where a registration stands."""
     response.headers["Cache-Control"] = "no-store"
-    return _standing(await service.registration(registration_id, token))
+    return StandingOut.of(await service.registration(registration_id, token))
 
 
 @router.post(
     "/registrations/{registration_id}/cancellation",
-    tags=["registrations"],
-    summary="Cancel, or leave the line",
-    response_model_exclude_none=True,
+    summary="Cancel, leave the line, or decline an offer",
     responses=fails(CancellationClosed),
+    **_OWN,
 )
 async def cancel(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
     """To cancel again changes nothing."""
-    return _standing(await service.cancel(registration_id, token))
+    return StandingOut.of(await service.act(registration_id, token, "cancel"))
 
 
 @router.post(
     "/registrations/{registration_id}/acceptance",
-    tags=["registrations"],
     summary="Accept an offer",
-    response_model_exclude_none=True,
-    responses=fails(NothingOffered),
+    responses=fails(NothingOffered, OfferExpired),
+    **_OWN,
 )
 async def accept(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
-    """Places are given automatically, so there is none to accept."""
-    await service.registration(registration_id, token)
-    raise NothingOffered
+    """Takes the offered seats; of a party that was offered a part, the rest is given up. To
+    accept again changes nothing."""
+    return StandingOut.of(await service.act(registration_id, token, "accept"))
+
+
+@router.post(
+    "/registrations/{registration_id}/declination",
+    summary="Decline an offer",
+    responses=fails(NothingOffered),
+    **_OWN,
+)
+async def decline(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
+    """Leaves the line; or, where only a part of the party was offered a place, goes on waiting in
+    the same place for the whole of it."""
+    return StandingOut.of(await service.act(registration_id, token, "decline"))
+
+
+@router.post(
+    "/registrations/{registration_id}/party",
+    summary="Come with fewer people",
+    responses=fails(PartyNotSmaller, PartyFixed, CancellationClosed),
+    **_OWN,
+)
+async def reduce(
+    service: People, registration_id: UUID, token: ManageToken, body: PartyIn
+) -> StandingOut:
+    """The place in line stays; seats that are given back go to the next in line."""
+    return StandingOut.of(await service.act(registration_id, token, "reduce", body.seats))
+
+
+@router.post(
+    "/registrations/{registration_id}/interest",
+    summary="Say that a place is still wanted",
+    responses=fails(NotInLine),
+    **_OWN,
+)
+async def still_wanted(service: People, registration_id: UUID, token: ManageToken) -> StandingOut:
+    """Changes nothing in line; operators see when it was said last."""
+    return StandingOut.of(await service.act(registration_id, token, "still_wanted"))
 
 
 @router.get("/admin/events", tags=["operators"], summary="All events with their counts")

@@ -16,8 +16,8 @@ from services import published
 from services.kit import etag
 from services.kit.errors import NotFound
 from services.registration.markup import html_of
-from services.registration.pages import page
 from services.registration.reference import Reference, reference
+from services.registration.site import page
 
 router = APIRouter(prefix="/api/v1", include_in_schema=False)
 

@@ -7,14 +7,16 @@ from fastapi import FastAPI
 
 from services import __version__
 from services.kit import redis, web
-from services.registration import api, apidocs, lean, pages
+from services.registration import admin_pages, api, apidocs, lean, pages
 from services.registration.board import Board
 from services.registration.kept import KeptPages
 from services.registration.limits import limits as limits_of
 from services.registration.operators import LocalIntrospection
 from services.registration.programme import Programme
 from services.registration.service import Service
+from services.registration.sessions import Sessions
 from services.registration.settings import RegistrationSettings
+from services.registration.sign_in import sign_in
 from services.registration.wiring import Parts
 
 
@@ -24,6 +26,14 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
     board = Board(parts.db, parts.lights, parts.clock)
     limits = limits_of(
         settings.redis_url,
+        enabled=settings.rate_limits == "on",
+        scale=settings.rate_limit_scale,
+    )
+    sessions = Sessions(settings.redis_url)
+    door = sign_in(
+        parts.db,
+        settings.redis_url,
+        sessions,
         enabled=settings.rate_limits == "on",
         scale=settings.rate_limit_scale,
     )
@@ -44,6 +54,7 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
         yield
         await service.drain()
         await limits.close()
+        await door.close()
         await board.stop()
         await parts.relay_wake.stop()
         await parts.lights.channel.stop()
@@ -63,7 +74,8 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
     app.state.clock = parts.clock
     app.state.board = board
     app.state.kept = kept
-    app.state.introspection = LocalIntrospection(parts.db)
+    app.state.introspection = LocalIntrospection(parts.db, sessions)
+    app.state.sign_in = door
     app.state.service = service
     app.state.programme = Programme(
         parts.db, parts.changes, parts.clock, settings.public_url, settings.zone
@@ -72,4 +84,5 @@ def create_app(settings: RegistrationSettings) -> FastAPI:
     app.include_router(api.internal)
     app.include_router(apidocs.router)
     app.include_router(pages.router)
+    app.include_router(admin_pages.router)
     return app

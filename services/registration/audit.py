@@ -120,8 +120,9 @@ async def mend_counters(
         held, heard = await ask(found.row.seq, had)
         if await tables.letter_count(conn):
             held = None
-        freed = mend(found.row, found.counted, held, heard)
-        speaker = Speaker(event_id, freed.seats.seq - bool(freed.freed), clock.now())
+        now = clock.now()
+        freed = mend(found.row, found.counted, locked.event.line(now), held, heard)
+        speaker = Speaker(event_id, freed.seats.seq - bool(freed.freed), now)
         speaker.freed(freed.freed)
         after = replace(freed.seats, seq=speaker.seq)
         await changes.save(conn, [Turn(locked, after, speaker)])

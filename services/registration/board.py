@@ -67,6 +67,8 @@ def seen(event: Event, lamp: Light | None, now: datetime) -> PublicEvent:
     """How the public sees an event whose counters light `lamp`."""
     phase = event.phase(now)
     if phase == "open":
+        if lamp == "red" and event.line(now).over:
+            lamp = None  # nobody waits any more
         return PublicEvent(event, lamp, "booked_up" if lamp is None else "open")
     if phase == "draft":
         raise ValueError("a draft is not public")

@@ -5,7 +5,7 @@ together, and `seq` of the one is the last `seq` of the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -13,7 +13,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.db import after_commit
-from services.registration.domain.seats import Seats
+from services.registration.domain.event import Event
+from services.registration.domain.seats import Freed, Line, Seats
 from services.registration.lights import Lights
 from services.registration.messages import Speaker
 from services.registration.repository import outcome
@@ -30,6 +31,21 @@ class Turn:
     locked: Locked
     seats: Seats
     speaker: Speaker
+
+    @property
+    def event(self) -> Event:
+        """The event as it is locked."""
+        return self.locked.event
+
+    @property
+    def line(self) -> Line:
+        """What counting must know of the event's waiting list."""
+        return self.locked.event.line(self.speaker.now)
+
+    def free(self, freed: Freed) -> None:
+        """Takes over counters, and says which seats were put aside for the line."""
+        self.seats = freed.seats
+        self.speaker.freed(freed.freed)
 
 
 def begin(locked: Mapping[UUID, Locked], now: datetime) -> dict[UUID, Turn]:
@@ -81,7 +97,9 @@ def _outcome(turns: Iterable[Turn], new: Sequence[Registration]) -> Outcome:
     for turn in turns:
         event_id = turn.locked.event.id
         before[event_id] = turn.locked
-        after = turn.locked.after(replace(turn.seats, seq=turn.speaker.seq))
+        if turn.seats.seq != turn.speaker.seq:
+            raise AssertionError("the messages and the counters number differently")
+        after = turn.locked.after(turn.seats, turn.speaker.now)
         if after != turn.locked:
             changed[event_id] = after
         said += turn.speaker.said

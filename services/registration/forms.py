@@ -16,10 +16,12 @@ from services.contracts.envelope import Locale
 from services.kit.errors import FieldError
 from services.registration.domain.event import Event
 from services.registration.domain.form import MAX_NAME, SignUp
+from services.registration.line_views import MAX_DATES, Date
 
 Gettext = Callable[[str], str]
 
 ANSWER: Final = "answer."
+ALSO: Final = "also"
 MAX_TYPED: Final = 5000
 _FORM_ID: Final = re.compile(r"[\w-]{16,64}", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
@@ -51,21 +53,47 @@ class Field:
         return f"{self.label} – {self.error}" if named else self.error
 
 
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """Further dates of a series, of which any number can be ticked; `picked` are their slugs."""
+
+    dates: Sequence[Date]
+    picked: frozenset[str]
+    error: str
+    id: str = ALSO
+
+    @property
+    def summed_up(self) -> str:
+        """The error away from its field."""
+        return self.error
+
+
 def typed(form: FormData) -> dict[str, str]:
     """The texts of a form, each in its first 5,000 characters; files are left out."""
     return {name: text[:MAX_TYPED] for name, text in form.items() if isinstance(text, str)}
 
 
-def sign_up(event: Event, sent: Mapping[str, str], locale: Locale) -> SignUp:
+def also(form: FormData) -> tuple[str, ...]:
+    """The slugs of the other events that were ticked, each once."""
+    ticked = [slug for slug in form.getlist(ALSO) if isinstance(slug, str)]
+    return tuple(dict.fromkeys(ticked))[:MAX_DATES]
+
+
+def whole(text: str) -> int:
+    """A whole number as it was typed; 0, which fits nowhere, where it is none."""
+    return int(text) if _WHOLE.fullmatch(text.strip()) else 0
+
+
+def sign_up(event: Event, sent: Mapping[str, str], also: tuple[str, ...], locale: Locale) -> SignUp:
     """What the form says; anything that cannot be read stays as it is and is found later."""
-    seats = sent.get("seats", "1").strip()
     return SignUp(
         name=sent.get("name", ""),
         email=sent.get("email", ""),
-        seats=int(seats) if _WHOLE.fullmatch(seats) else 0,
+        seats=whole(sent.get("seats", "1")),
         answers=_answers(event.questions, sent),
         terms_accepted=sent.get("terms_accepted") == "yes",
         locale=locale,
+        also=also,
     )
 
 
@@ -115,6 +143,23 @@ def fields(
     for name, schema in event.questions.items():
         found.append(_question(name, schema, sent, wrong.get(f"#/answers/{name}", ""), _))
     return found
+
+
+def dates(
+    found: Sequence[Date], picked: Sequence[str], errors: Sequence[FieldError], _: Gettext
+) -> Dates:
+    """The further dates to tick, with what was ticked and whether one of them does not fit."""
+    bad = [error for error in errors if error.pointer.startswith(f"#/{ALSO}/")]
+    return Dates(
+        dates=found,
+        picked=frozenset(picked),
+        error=_(
+            "One of these dates does not take your sign-up as it is, perhaps because it allows "
+            "fewer places for one person. Please tick other dates."
+        )
+        if bad
+        else "",
+    )
 
 
 def terms(sent: Mapping[str, str], errors: Sequence[FieldError], _: Gettext) -> Field:

@@ -6,18 +6,13 @@ is a person's own is never kept, and nothing in a kept page is meant for one rea
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
-
-from starlette.requests import cookie_parser
 
 from services.contracts.envelope import Locale
 from services.kit import etag
-from services.kit.i18n import LOCALES, negotiate
 from services.registration.board import Board
 
 MOST: Final = 500
-LANGUAGE_COOKIE: Final = "lang"
 # A browser asks each time, since its reader was just told of a change; a cache that many share may
 # give the same for a second.
 HEADERS: Final = {
@@ -60,13 +55,3 @@ class KeptPages:
         while len(self._pages) > MOST:
             self._pages.popitem(last=False)
         return made
-
-
-@lru_cache(maxsize=1_000)
-def language_of(wish: str | None, cookie: str | None, accept: str | None) -> Locale:
-    """The reader's language: the address's wish, else the Cookie header's, else the browser's."""
-    for said in (wish, cookie_parser(cookie).get(LANGUAGE_COOKIE) if cookie else None):
-        for locale in LOCALES:
-            if said == locale:
-                return locale
-    return negotiate(accept)

@@ -14,11 +14,12 @@ from services.contracts.envelope import Locale
 from services.kit import etag, problem
 from services.kit.errors import NotJson
 from services.kit.lean import HTML, LeanAnswer, LeanRequest, LeanRoute
+from services.kit.pages import language
 from services.kit.text import kept
 from services.registration.board import Board
 from services.registration.domain.form import SignUp
-from services.registration.kept import HEADERS, KeptPages, language_of
-from services.registration.schemas import SignUpIn
+from services.registration.kept import HEADERS, KeptPages
+from services.registration.schemas_people import SignUpIn
 from services.registration.service import Service, SignedUp
 
 MAX_KEY = 200
@@ -67,7 +68,12 @@ def parse(body: bytes) -> SignUp:
 
 def signed_up(done: SignedUp) -> bytes:
     """SignedUpOut as JSON, without the model."""
-    told: dict[str, Any] = {"id": str(done.id), "status": done.status, "seats": done.seats}
+    told: dict[str, Any] = {
+        "id": str(done.id),
+        "event": done.event,
+        "status": done.status,
+        "seats": done.seats,
+    }
     if done.position is not None:
         told["position"] = done.position
     told["manage_url"] = done.manage_url
@@ -98,7 +104,7 @@ def routes(service: Service, board: Board, pages: KeptPages) -> list[LeanRoute]:
     async def page(request: LeanRequest) -> LeanAnswer | None:
         if b"lang=" in request.query:  # sets a cookie
             return None
-        locale = language_of(None, request.header(b"cookie"), request.header(b"accept-language"))
+        locale = language(None, request.header(b"cookie"), request.header(b"accept-language"))
         found = pages.find((request.path, request.query, locale))
         if found is None:
             return None

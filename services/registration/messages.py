@@ -67,10 +67,47 @@ class Speaker:
         self.say("registration.waitlisted", {**about, "position": position})
 
     def cancelled(
-        self, who: Registration, was: Literal["confirmed", "waitlisted"], person: Person
+        self,
+        who: Registration,
+        was: Literal["confirmed", "waitlisted"],
+        person: Person,
+        *,
+        lapsed: bool = False,
     ) -> None:
-        """Says that a person gave the place back or left the line; `who` as it was before."""
-        self.say("registration.cancelled", {**_about(who, who.revision + 1, person), "was": was})
+        """Says that a person gave the place back or left the line; `who` as it is now."""
+        about = _about(who, who.revision, person)
+        self.say("registration.cancelled", {**about, "was": was, "lapsed": lapsed})
+
+    def offered(self, who: Registration, person: Person) -> None:
+        """Says that seats are held for a person, who may accept them."""
+        assert who.offered_seats is not None
+        assert who.offered_until is not None
+        about = {**_about(who, who.revision, person), "seats": who.offered_seats}
+        until = who.offered_until.isoformat()
+        self.say("registration.offered", {**about, "party": who.seats, "until": until})
+
+    def offer_ended(
+        self,
+        who: Registration,
+        seats: int,
+        reason: Literal["declined", "expired"],
+        place: Literal["lost", "kept", "end"],
+        position: int | None,
+        person: Person,
+    ) -> None:
+        """Says that an offer of `seats` was not accepted; `who` as it is now."""
+        about = {**_about(who, who.revision, person), "seats": seats}
+        said = {**about, "reason": reason, "place": place, "position": position}
+        self.say("registration.offer_ended", said)
+
+    def reduced(self, who: Registration, was: Literal["confirmed", "waitlisted"]) -> None:
+        """Says that a party is smaller now."""
+        about = {"registration_id": str(who.id), "revision": who.revision, "seats": who.seats}
+        self.say("registration.party_reduced", {**about, "was": was})
+
+    def still_wanted(self, who: Registration) -> None:
+        """Says that somebody who waits still wants a place."""
+        self.say("registration.still_wanted", {"registration_id": str(who.id)})
 
     def freed(self, seats: int) -> None:
         """Says that seats are held for the line, if any are."""
@@ -108,6 +145,13 @@ def details(event: Event, public_url: str) -> wire.EventDetails:
         status="called_off" if event.status == "called_off" else "published",
         version=event.version,
         url=event_url(public_url, event),
+        waitlist=wire.LineDetails(
+            enabled=event.waitlist.enabled,
+            promotion=event.waitlist.promotion,
+            policy=event.waitlist.policy,
+            passes=event.waitlist.passes,
+            ends_at=event.line_ends,
+        ),
     )
 
 

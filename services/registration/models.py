@@ -11,7 +11,7 @@ from services.kit.db import NAMING, add_message_tables
 
 metadata = sa.MetaData(naming_convention=NAMING)
 _STAMP = sa.DateTime(timezone=True)
-_ACTIVE = sa.text("status IN ('confirmed', 'waitlisted')")
+_ACTIVE = sa.text("status IN ('confirmed', 'waitlisted', 'offered')")
 
 event = sa.Table(
     "event",
@@ -32,8 +32,9 @@ event = sa.Table(
     sa.Column("opens_at", _STAMP),
     sa.Column("closes_at", _STAMP),
     sa.Column("cancel_until", _STAMP),
-    sa.Column("waitlist_enabled", sa.Boolean, nullable=False),
-    sa.Column("waitlist_limit", sa.Integer),
+    # domain.offer.Rules; what is not in it has its default.
+    sa.Column("waitlist", JSONB, nullable=False, server_default=sa.text("'{}'")),
+    sa.Column("series", sa.Text, index=True),
     sa.Column("questions", JSONB, nullable=False),
     sa.Column("created_at", _STAMP, nullable=False, server_default=sa.text("now()")),
     sa.Column("updated_at", _STAMP, nullable=False, server_default=sa.text("now()")),
@@ -89,7 +90,19 @@ registration = sa.Table(
     sa.Column("revision", sa.Integer, nullable=False, server_default="1"),
     sa.Column("created_at", _STAMP, nullable=False),
     sa.Column("updated_at", _STAMP, nullable=False),
-    sa.CheckConstraint("status IN ('confirmed', 'waitlisted', 'cancelled')", name="status"),
+    sa.Column("rank", sa.BigInteger, nullable=False),
+    sa.Column("offered_seats", sa.Integer),
+    sa.Column("offered_until", _STAMP),
+    sa.Column("wanted_at", _STAMP),
+    sa.Column("bundle", UUID(as_uuid=True)),
+    sa.CheckConstraint(
+        "status IN ('confirmed', 'waitlisted', 'offered', 'cancelled', 'expired')", name="status"
+    ),
+    sa.CheckConstraint(
+        "(status = 'offered') = (offered_seats IS NOT NULL) "
+        "AND (status = 'offered') = (offered_until IS NOT NULL)",
+        name="offer",
+    ),
     sa.CheckConstraint("seats >= 1", name="seats"),
     sa.UniqueConstraint("event_id", "seq"),
 )
@@ -110,8 +123,24 @@ sa.Index(
 sa.Index(
     "ix_registration_line",
     registration.c.event_id,
-    registration.c.seq,
+    registration.c.rank,
     postgresql_where=sa.text("status = 'waitlisted'"),
+)
+sa.Index(
+    "ix_registration_offered",
+    registration.c.offered_until,
+    postgresql_where=sa.text("status = 'offered'"),
+)
+sa.Index(
+    "ix_registration_moved_up",
+    registration.c.event_id,
+    registration.c.updated_at,
+    postgresql_where=sa.text("via = 'waitlist'"),
+)
+sa.Index(
+    "ix_registration_bundle",
+    registration.c.bundle,
+    postgresql_where=sa.text("bundle IS NOT NULL"),
 )
 
 operator = sa.Table(

@@ -25,7 +25,7 @@ from services.registration.domain.errors import CalledOff, NotPublished, NoWayBa
 from services.registration.domain.event import Event
 from services.registration.domain.seats import Seats
 from services.registration.messages import Speaker, details
-from services.registration.repository import events
+from services.registration.repository import events, registrations
 from services.registration.repository import seats as counters
 from services.registration.repository.events import Listed
 from services.registration.schemas import EventIn, EventOut, for_operators
@@ -65,7 +65,7 @@ class Programme:
             raise NotPublished
         event = sent.event(uuid7(), self.zone)
         empty = Seats(capacity=sent.capacity)
-        light = lights.show(empty, event.line, event.few_left, None)
+        light = lights.show(empty, event.line(self.clock.now()), event.few_left, None)
         try:
             async with self.db.transaction() as conn:
                 await events.insert(conn, event, empty, light)
@@ -93,12 +93,13 @@ class Programme:
                 _check_step(before.status, sent.status)
                 event = sent.event(before.id, self.zone, before.version + 1)
                 await events.update(conn, event)
+                await registrations.end_offers_by(conn, event.id, event.line_ends)
                 speaker = Speaker(event.id, locked.seats.seq, self.clock.now())
                 self._tell(speaker, before, event, reason)
-                freed = rules.resize(replace(locked.seats, seq=speaker.seq), sent.capacity)
-                speaker.freed(freed.freed)
-                ours = replace(locked, event=event)
-                await self.changes.save(conn, [Turn(ours, freed.seats, speaker)])
+                counted = replace(locked.seats, seq=speaker.seq)
+                turn = Turn(replace(locked, event=event), counted, speaker)
+                turn.free(rules.resize(counted, sent.capacity, turn.line))
+                await self.changes.save(conn, [turn])
                 after_commit(conn, self.changes.lights.reload)
         except IntegrityError as error:
             raise SlugTaken from error
@@ -112,7 +113,10 @@ class Programme:
         elif event.status == "published" and before.status == "draft":
             speaker.event("event.published", data)
         elif event.status == "published":
+            former = details(before, self.public_url)
             differs = [f for f in _TOLD if getattr(before, f) != getattr(event, f)]
+            if former.waitlist != data.waitlist:
+                differs.append("waitlist")
             if differs:
                 announce = not ANNOUNCED.isdisjoint(differs)
                 speaker.event("event.changed", data, changes=differs, announce=announce)
@@ -120,7 +124,9 @@ class Programme:
     async def _publish(self, conn: AsyncConnection, event: Event) -> None:
         """The first message of a new event."""
         turns = begin(await counters.lock_many(conn, [event.id]), self.clock.now())
-        turns[event.id].speaker.event("event.published", details(event, self.public_url))
+        turn = turns[event.id]
+        turn.speaker.event("event.published", details(event, self.public_url))
+        turn.seats = replace(turn.seats, seq=turn.speaker.seq)
         await self.changes.save(conn, turns.values())
         after_commit(conn, self.changes.lights.reload)
 

@@ -2,13 +2,12 @@
 
 import re
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 import jsonschema
 from pydantic import (
-    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -18,13 +17,12 @@ from pydantic import (
     model_validator,
 )
 
-from services.contracts.envelope import Locale
-from services.kit.text import can_be_kept, kept
-from services.registration.domain.event import Day, Event, Status
-from services.registration.domain.form import SignUp
+from services.kit.text import can_be_kept
+from services.registration.domain.event import Day, Event
+from services.registration.domain.event import Status as EventStatus
 from services.registration.domain.light import FewLeft, Light, State
-from services.registration.domain.seats import Line, Seats
-from services.registration.service import SignedUp
+from services.registration.domain.offer import AfterOffer, Policy, Promotion, Quiet, Rules
+from services.registration.domain.seats import Seats
 
 OneLine = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Slug = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -43,56 +41,6 @@ class Strict(BaseModel):
     """Unknown members are refused, so that a mistyped one is noticed."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class SignUpIn(Strict):
-    """A sign-up. `locale` is the language of the mails."""
-
-    name: Annotated[str, Field(max_length=1000), AfterValidator(kept)]
-    email: Annotated[str, Field(max_length=1000), AfterValidator(kept)]
-    seats: int = Field(default=1, ge=1, le=1000)
-    answers: dict[str, Any] = Field(default_factory=dict)
-    terms_accepted: bool = False
-    locale: Locale = "de"
-
-    def form(self) -> SignUp:
-        """The sign-up of the domain, not yet checked."""
-        return SignUp(
-            self.name, self.email, self.seats, self.answers, self.terms_accepted, self.locale
-        )
-
-
-class SignedUpOut(BaseModel):
-    """The answer to a sign-up. `position` in line, from 1, only where one waits; whoever has
-    `manage_url` may act for the person."""
-
-    id: UUID
-    status: Literal["confirmed", "waitlisted"]
-    seats: int
-    position: int | None = None
-    manage_url: str
-
-    @classmethod
-    def of(cls, done: SignedUp) -> "SignedUpOut":
-        """The document of an answer."""
-        return SignedUpOut.model_construct(
-            id=done.id,
-            status=done.status,
-            seats=done.seats,
-            position=done.position,
-            manage_url=done.manage_url,
-        )
-
-
-class StandingOut(BaseModel):
-    """Where a registration stands."""
-
-    id: UUID
-    status: Literal["confirmed", "waitlisted", "cancelled"]
-    seats: int
-    position: int | None = None
-    event: str = Field(description="slug of the event")
-    may_cancel: bool
 
 
 class DayDoc(Strict):
@@ -135,14 +83,78 @@ class WindowDoc(Strict):
     cancel_until: Moment | None = None
 
 
+class QuietDoc(Strict):
+    """Hours in which no offer runs out, as wall-clock times of the event; none where both are the
+    same."""
+
+    begins: time = time(22)
+    ends: time = time(8)
+
+
 class WaitlistDoc(Strict):
-    """The waiting list. `limit`: seats that may wait at most. Places are given automatically,
-    strictly first come, first served."""
+    """The waiting list (docs/waitlist.md).
+
+    `enabled`: it takes newcomers; who waits already goes on waiting. `limit`: seats that may wait
+    at most. `promotion`: a place is given at once, or offered for `offer_hours` at most; who lets
+    an offer run out is `out` of the line, or goes to its `end`. `policy`: where the first party
+    does not fit, all wait (`strict`), smaller ones may pass it `passes` times (`fill`), or it is
+    offered a part (`partial`, only with offers). From `until` on nothing moves any more; that is
+    when the event begins, where it is not set.
+    """
 
     enabled: bool = True
     limit: Count | None = None
-    promotion: Literal["automatic"] = "automatic"
-    policy: Literal["strict"] = "strict"
+    promotion: Promotion = "automatic"
+    policy: Policy = "strict"
+    passes: Annotated[int, Field(ge=0, le=100)] = 3
+    offer_hours: Annotated[int, Field(ge=1, le=720)] = 24
+    after_offer: AfterOffer = "out"
+    quiet_hours: QuietDoc = QuietDoc()
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _asks_first(self) -> Self:
+        if self.policy == "partial" and self.promotion != "offer":
+            raise ValueError("policy partial needs promotion offer")
+        return self
+
+    def rules(self) -> Rules:
+        """The rules of the domain."""
+        return Rules(
+            enabled=self.enabled,
+            limit=self.limit,
+            promotion=self.promotion,
+            policy=self.policy,
+            passes=self.passes,
+            hours=self.offer_hours,
+            after=self.after_offer,
+            quiet=Quiet(self.quiet_hours.begins, self.quiet_hours.ends),
+            until=self.until,
+        )
+
+    @classmethod
+    def of(cls, rules: Rules) -> "WaitlistDoc":
+        """The document of rules."""
+        return cls(
+            enabled=rules.enabled,
+            limit=rules.limit,
+            promotion=rules.promotion,
+            policy=rules.policy,
+            passes=rules.passes,
+            offer_hours=rules.hours,
+            after_offer=rules.after,
+            quiet_hours=QuietDoc(begins=rules.quiet.begins, ends=rules.quiet.ends),
+            until=rules.until,
+        )
+
+
+class PublicWaitlistOut(BaseModel):
+    """What those who join the line are told of it."""
+
+    enabled: bool
+    promotion: Promotion
+    policy: Policy
+    passes: int
 
 
 def _refers(value: Any) -> bool:
@@ -167,6 +179,8 @@ class PublicEventOut(BaseModel):
     max_party: int
     registration: WindowDoc
     questions: dict[str, Any]
+    waitlist: PublicWaitlistOut
+    series: str | None
     light: Light | None
     state: State
     url: str
@@ -183,7 +197,8 @@ class LightOut(BaseModel):
 class EventIn(Strict):
     """An event as an operator writes it. `description` is Markdown (CommonMark). `questions`:
     JSON Schema properties with a `title` each, and `required: true` where they must be
-    answered."""
+    answered. Of events with the same `series` (the same seminar on other dates) people may wait
+    for several at once, and get the first that has a place."""
 
     slug: Slug
     title: OneLine
@@ -198,8 +213,9 @@ class EventIn(Strict):
     max_party: Annotated[int, Field(ge=1, le=100)] = 1
     registration: WindowDoc = WindowDoc()
     waitlist: WaitlistDoc = WaitlistDoc()
+    series: Slug | None = None
     questions: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    status: Status = "draft"
+    status: EventStatus = "draft"
 
     @field_validator("timezone")
     @classmethod
@@ -261,7 +277,8 @@ class EventIn(Strict):
             opens_at=self.registration.opens_at,
             closes_at=self.registration.closes_at,
             cancel_until=self.registration.cancel_until,
-            line=Line(self.waitlist.enabled, self.waitlist.limit),
+            waitlist=self.waitlist.rules(),
+            series=self.series,
             questions=self.questions,
             status=self.status,
             version=version,
@@ -326,6 +343,13 @@ def public(event: Event, light: Light | None, state: State, url: str) -> PublicE
         max_party=event.max_party,
         registration=window_of(event),
         questions=event.questions,
+        waitlist=PublicWaitlistOut(
+            enabled=event.waitlist.enabled,
+            promotion=event.waitlist.promotion,
+            policy=event.waitlist.policy,
+            passes=event.waitlist.passes,
+        ),
+        series=event.series,
         light=light,
         state=state,
         url=url,
@@ -348,7 +372,8 @@ def for_operators(event: Event, seats: Seats, light: Light | None) -> EventOut:
         few_left=FewLeftDoc(seats=event.few_left.seats, share=event.few_left.share),
         max_party=event.max_party,
         registration=window_of(event),
-        waitlist=WaitlistDoc(enabled=event.line.enabled, limit=event.line.limit),
+        waitlist=WaitlistDoc.of(event.waitlist),
+        series=event.series,
         questions=event.questions,
         status=event.status,
         version=event.version,

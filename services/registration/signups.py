@@ -48,7 +48,7 @@ REMEMBERED: Final = 10_000
 
 
 @dataclass(slots=True)
-class _Part:
+class Part:
     """One event's part of the batch: what is `new`, and once decided the answers, in order.
     `doubtful`: it was known differently when something of it was checked."""
 
@@ -89,24 +89,22 @@ class SignUps:
             for item in items
         ]
 
-    async def _guess(self, items: Sequence[Application]) -> dict[UUID, _Part]:
+    async def _guess(self, items: Sequence[Application]) -> dict[UUID, Part]:
         """Decides from memory, and writes those events whose counters are still as they were
         when the last batch of this process left them: one way to the server and back."""
-        parts: dict[UUID, _Part] = {}
+        parts: dict[UUID, Part] = {}
         for item in items:
             part = parts.get(item.event.id)
             if part is None:
                 last = self.memory.get(item.event.id)
                 if last is None or not last.trusted:
                     continue
-                part = parts[item.event.id] = _Part(last.locked)
+                part = parts[item.event.id] = Part(last.locked)
             part.new.append(item.registration)
             if item.event.version != part.locked.event.version:
                 part.doubtful = True
         decided = {
-            event_id: self._decide(part, [])
-            for event_id, part in parts.items()
-            if not part.doubtful
+            event_id: self.decide(part, []) for event_id, part in parts.items() if not part.doubtful
         }
         # Who does not simply join may be known from before, and is answered from what is there.
         parts = {e: parts[e] for e, (_, made) in decided.items() if len(made) == len(parts[e].new)}
@@ -128,7 +126,7 @@ class SignUps:
     ) -> Sequence[Outcome | Later]:
         """Decides under the lock, from what is read there."""
         events = {item.event.id: item.event for item in items}
-        parts: dict[UUID, _Part] = {}
+        parts: dict[UUID, Part] = {}
         async with self.db.transaction() as conn:
             locked = await counters.lock_known(conn, events, wait=alone)
             happened = await self._happened(conn, items) if again else {}
@@ -138,10 +136,10 @@ class SignUps:
                 if ours is None:
                     answers.append(NotFound() if alone else LATER)
                     continue
-                answer = happened.get(item.registration.id) or _recheck(item, ours)
+                answer = happened.get(item.registration.id) or recheck(item, ours)
                 answers.append(answer)
                 if answer is None:
-                    part = parts.get(item.event.id) or parts.setdefault(item.event.id, _Part(ours))
+                    part = parts.get(item.event.id) or parts.setdefault(item.event.id, Part(ours))
                     part.new.append(item.registration)
             left = await self._admit(conn, parts)
         self._remember(locked, {**locked, **left})
@@ -165,27 +163,25 @@ class SignUps:
     ) -> dict[UUID, Registration]:
         return await registrations.by_ids(conn, [item.registration.id for item in items])
 
-    async def _admit(
-        self, conn: AsyncConnection, parts: Mapping[UUID, _Part]
-    ) -> dict[UUID, Locked]:
+    async def _admit(self, conn: AsyncConnection, parts: Mapping[UUID, Part]) -> dict[UUID, Locked]:
         """Decides what is new of each locked event and writes what follows; the events then."""
         if not parts:
             return {}
         known = await registrations.known(
             conn, [new for part in parts.values() for new in part.new]
         )
-        decided = [self._decide(part, known.get(event_id, [])) for event_id, part in parts.items()]
+        decided = [self.decide(part, known.get(event_id, [])) for event_id, part in parts.items()]
         joined = [one for _, made in decided for one in made]
         return await self.changes.save(conn, [turn for turn, _ in decided], joined)
 
-    def _decide(self, part: _Part, known: list[Registration]) -> tuple[Turn, list[Registration]]:
+    def decide(self, part: Part, known: list[Registration]) -> tuple[Turn, list[Registration]]:
         """What becomes of the event, and who joined; `part` learns the answers."""
         event, now = part.locked.event, self.clock.now()
         after, outcomes = batch.decide(
             part.locked.seats,
-            event.line,
+            event.line(now),
             event.phase(now) == "open",
-            [(r, r.status != "cancelled") for r in known],
+            [(r, r.active) for r in known],
             part.new,
         )
         speaker = Speaker(event.id, part.locked.seats.seq, now)
@@ -205,7 +201,7 @@ class SignUps:
     def _joined(self, speaker: Speaker, joined: batch.Joined[Registration]) -> Registration:
         """The registration as decided; says so."""
         made, waits = joined.applicant, joined.position is not None
-        made.seq = speaker.seq + 1
+        made.seq = made.rank = speaker.seq + 1
         made.status = made.first_status = "waitlisted" if waits else "confirmed"
         made.via = None if waits else "direct"
         made.first_position = joined.position
@@ -218,7 +214,7 @@ class SignUps:
         return made
 
 
-def _recheck(item: Application, locked: Locked) -> EinlassError | None:
+def recheck(item: Application, locked: Locked) -> EinlassError | None:
     """Whether the event has changed since the form was checked, so that it no longer fits."""
     if locked.event.status == "draft":
         return NotFound()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.kit.clock import SystemClock
+from services.kit.clock import Clock
 from services.kit.db import Database
 from services.kit.tokens import TokenBox
 from services.kit.wake import Wake
@@ -21,7 +21,7 @@ class Parts:
     lights: Lights
     changes: Changes
     links: Links
-    clock: SystemClock
+    clock: Clock
     relay_wake: Wake
 
     @classmethod
@@ -37,6 +37,6 @@ class Parts:
             lights=lights,
             changes=Changes(lights),
             links=Links(TokenBox(settings.key), settings.public_url),
-            clock=SystemClock(),
+            clock=settings.clock,
             relay_wake=wake,
         )

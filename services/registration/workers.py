@@ -1,4 +1,5 @@
-"""The worker process of registration: relay, and consumer of the waitlist's wishes."""
+"""The worker process of registration: relay, consumer of the waitlist's wishes, and the
+scheduler that has offers run out."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -11,8 +12,10 @@ from services.kit.janitor import Janitor
 from services.kit.relay import Relay
 from services.kit.roles import Role
 from services.kit.worker import Worker
+from services.registration.actions import Actions
 from services.registration.handlers import Handler
 from services.registration.settings import RegistrationSettings
+from services.registration.timer import Timer
 from services.registration.wiring import Parts
 
 
@@ -22,6 +25,7 @@ def create_worker(settings: RegistrationSettings) -> Worker:
     roles: Mapping[str, Role] = {
         "relay": Relay(parts.db, settings.kafka_bootstrap, parts.relay_wake).run,
         "consumer": wishes(parts).run,
+        "scheduler": Timer(Actions(parts.db, parts.clock, parts.links, parts.changes)).run,
         "janitor": Janitor(parts.db).run,
     }
 

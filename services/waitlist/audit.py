@@ -13,14 +13,31 @@ from services.kit import audit as tables
 from services.kit.clock import Clock
 from services.kit.db import Database
 from services.waitlist import recount, repository, service
-from services.waitlist.domain.facts import Described
+from services.waitlist.domain.facts import Ended
+from services.waitlist.domain.idle import Idle
 from services.waitlist.domain.line import Entry, Line
-from services.waitlist.recount import Recount, Since, Story
+from services.waitlist.domain.why import Because, Since, Story, because, meanwhile, told
+from services.waitlist.recount import Recount
 from services.waitlist.repository import Stored
 
 CONSUMER: Final = "einlass.waitlist"
 
-__all__ = ["CONSUMER", "Entry", "Line", "Mended", "Recount", "Seen", "Since", "Standing", "Story"]
+__all__ = [
+    "CONSUMER",
+    "Because",
+    "Entry",
+    "Idle",
+    "Line",
+    "Mended",
+    "Recount",
+    "Seen",
+    "Since",
+    "Standing",
+    "Story",
+    "because",
+    "meanwhile",
+    "told",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +66,12 @@ async def entries(db: Database, event_id: UUID) -> list[Entry]:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """A line at one moment: the last `seq` that it said and the last that it has had, how many
-    of its parties are promoted and not answered, and how many letters its service set aside."""
+    promotions registration has yet to answer, and how many letters its service set aside."""
 
     line: Line
     seq: int
     had: int
-    unanswered: int
+    awaited: int
     letters: int
 
 
@@ -66,7 +83,7 @@ async def standing(db: Database, event_id: UUID) -> Standing | None:
             return None
         had = (await tables.had(conn, CONSUMER)).get(event_id, 0)
         letters = await tables.letter_count(conn)
-        return Standing(found.line, found.seq, had, found.unanswered, letters)
+        return Standing(found.line, found.seq, had, found.awaited, letters)
 
 
 async def story(
@@ -75,7 +92,9 @@ async def story(
     """A line and all that it knows of somebody."""
     async with tables.snapshot(db) as conn:
         line = await recount.one(conn, event_id)
-        return line, await recount.story(conn, event_id, registration_id)
+        if line is None:
+            return None, None
+        return line, await recount.story(conn, line, registration_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +123,7 @@ async def mend_counters(db: Database, clock: Clock, event_id: UUID) -> Mended:
             stored.line, free=counted.free, waiting=counted.waiting, length=counted.length
         )
         await repository.save_lines(conn, [Stored(line, stored.seq)])
-        if line.slug is not None and line.title is not None:
-            now = clock.now()
-            told = Described(now, line.slug, line.title, open=line.open)
-            await service.take(conn, {event_id: [told]}, now)
+        # That time has passed changes nothing by itself, and has the rules asked.
+        now = clock.now()
+        await service.take(conn, {event_id: [Ended(now)]}, now)
     return Mended(stored.line, line)

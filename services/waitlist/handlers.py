@@ -14,15 +14,32 @@ from services.contracts.registration import (
     EventCalledOff,
     EventChanged,
     EventPublished,
+    LineDetails,
+    OfferEnded,
+    PartyReduced,
     RegistrationCancelled,
     RegistrationConfirmed,
     RegistrationMessage,
+    RegistrationOffered,
     RegistrationWaitlisted,
     SeatsFreed,
 )
+from services.contracts.registration import StillWanted as SaidSo
 from services.kit.clock import Clock
 from services.waitlist import service
-from services.waitlist.domain.facts import Confirmed, Described, Fact, Freed, Joined, Left
+from services.waitlist.domain.facts import (
+    Confirmed,
+    Described,
+    Fact,
+    Freed,
+    Joined,
+    Left,
+    LineRules,
+    Offered,
+    Reduced,
+    Returned,
+    StillWanted,
+)
 
 
 class OnRegistration:
@@ -47,23 +64,52 @@ def fact_of(message: RegistrationMessage) -> Fact | None:
     at = message.occurred_at
     # The most frequent first: that an object is not of a model's class takes a while to say.
     match message:
-        case RegistrationConfirmed():
-            if message.data.via == "direct":
+        case RegistrationConfirmed(data=data):
+            if data.via == "direct":
                 return None
-            return Confirmed(at, message.data.registration_id)
-        case RegistrationWaitlisted():
-            data = message.data
+            return Confirmed(at, data.registration_id, data.seats)
+        case RegistrationWaitlisted(data=data):
             return Joined(at, data.registration_id, message.seq, data.seats)
-        case RegistrationCancelled():
-            if message.data.was == "confirmed":
+        case RegistrationCancelled(data=data):
+            if data.was == "confirmed":
                 return None
-            return Left(at, message.data.registration_id)
-        case SeatsFreed():
-            return Freed(at, message.data.seats)
-        case EventPublished() | EventChanged():
-            event = message.data.event
-            return Described(at, event.slug, event.title, open=event.status == "published")
-        case EventCalledOff():
-            return Described(at, message.data.event.slug, message.data.event.title, open=False)
+            return Left(at, data.registration_id, "lapsed" if data.lapsed else None)
+        case SeatsFreed(data=data):
+            return Freed(at, data.seats)
+        case RegistrationOffered(data=data):
+            return Offered(at, data.registration_id, data.seats, data.until)
+        case OfferEnded():
+            return _ended(message)
+        case PartyReduced(data=data):
+            if data.was == "confirmed":
+                return None
+            return Reduced(at, data.registration_id, data.seats)
+        case SaidSo(data=data):
+            return StillWanted(at, data.registration_id)
+        case EventPublished(data=data) | EventChanged(data=data) | EventCalledOff(data=data):
+            event = data.event
+            return Described(
+                at,
+                event.slug,
+                event.title,
+                open=event.status == "published" and not isinstance(message, EventCalledOff),
+                rules=_rules(event.waitlist),
+            )
         case _:
             assert_never(message)
+
+
+def _ended(message: OfferEnded) -> Fact:
+    """Only who declines a part keeps the place, and from then on waits for the whole party."""
+    at, data = message.occurred_at, message.data
+    if data.place == "lost":
+        return Left(at, data.registration_id, data.reason)
+    rank = message.seq if data.place == "end" else None
+    whole = data.place == "kept" and data.reason == "declined"
+    return Returned(at, data.registration_id, rank, whole, data.reason)
+
+
+def _rules(told: LineDetails | None) -> LineRules | None:
+    if told is None:
+        return None
+    return LineRules(told.promotion, told.policy, told.passes, told.ends_at)

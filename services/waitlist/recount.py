@@ -3,7 +3,7 @@
 Invariant: only reads. A line's true counters are those of its entries and of its ledger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,73 +14,86 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.audit import digest
-from services.waitlist.domain.line import Actor, Entry, Kind, Line, Reason, Record, State
-from services.waitlist.repository import LedgerRow
+from services.waitlist.domain.idle import Head, Idle, idle
+from services.waitlist.domain.line import Entry, Line
+from services.waitlist.domain.model import LedgerRow, Record
+from services.waitlist.domain.why import Since, Story
+from services.waitlist.repository import to_entry, to_line, to_record
 
 _WAITS: Final = "state = 'waiting'"
 _OPEN: Final = "state IN ('waiting', 'promoted')"
 _LINES = sa.text(
     f"""
-    SELECT l.*, e.*, b.*,
-           (SELECT seats FROM entry AS h WHERE h.event_id = l.event_id AND h.state = 'waiting'
-            ORDER BY h.seq LIMIT 1) AS head
+    SELECT l.*, now() AS looked_at, e.*, b.*, t.*, h.*
     FROM line AS l
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(seats) FILTER (WHERE {_WAITS}), 0) AS n_waiting,
                count(*) FILTER (WHERE {_WAITS}) AS n_length,
                count(*) FILTER (WHERE state = 'promoted') AS n_promoted,
                count(*) AS n_entries,
-               {digest("registration_id", "n.seq", "seats", where=_WAITS)} AS line_digest,
-               {digest("registration_id", "n.seq", "seats", where=_OPEN)} AS open_digest
+               min(seats) FILTER (WHERE {_WAITS}) AS smallest,
+               {digest("registration_id", "n.rank", "seats", where=_WAITS)} AS line_digest,
+               {digest("registration_id", "n.rank", "seats", where=_OPEN)} AS open_digest
         FROM entry AS n WHERE n.event_id = l.event_id) AS e
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(seats) FILTER (WHERE kind = 'freed'), 0) AS freed,
                coalesce(sum(seats) FILTER (WHERE kind = 'promoted'), 0) AS promoted,
                coalesce(sum(seats) FILTER (WHERE kind = 'released'), 0) AS released,
-               count(*) FILTER (WHERE kind = 'joined') AS joined,
-               count(*) FILTER (WHERE kind = 'promoted')
-                   - count(DISTINCT registration_id) FILTER (WHERE kind = 'promoted') AS twice
+               count(*) FILTER (WHERE kind = 'joined') AS joined
         FROM ledger WHERE ledger.event_id = l.event_id) AS b
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(greatest(times - 1, 0)), 0) AS twice FROM (
+            SELECT sum(CASE kind WHEN 'promoted' THEN 1 ELSE -1 END) AS times FROM ledger
+            WHERE ledger.event_id = l.event_id AND kind IN ('promoted', 'returned')
+            GROUP BY registration_id) AS told) AS t
+    LEFT JOIN LATERAL (
+        SELECT seats AS head_seats, rank AS head_rank, whole AS head_whole FROM entry AS h
+        WHERE h.event_id = l.event_id AND h.state = 'waiting' ORDER BY h.rank LIMIT 1) AS h ON true
     WHERE CAST(:event_id AS uuid) IS NULL OR l.event_id = :event_id
     """  # noqa: S608 - put together from constants
 )
 _ENTRIES = sa.text(
     """
-    SELECT registration_id, seq, seats, state, joined_at, ended_at FROM entry
-    WHERE event_id = :event_id AND state IN ('waiting', 'promoted') ORDER BY seq
+    SELECT * FROM entry
+    WHERE event_id = :event_id AND state IN ('waiting', 'promoted') ORDER BY rank
     """
 )
 _ENTRY = sa.text(
     """
-    SELECT registration_id, seq, seats, state, joined_at, ended_at,
-           (SELECT count(*) FROM entry AS b WHERE b.event_id = e.event_id
-                AND b.state = 'waiting' AND b.seq < e.seq) AS before
-    FROM entry AS e WHERE registration_id = :id
+    SELECT e.*, b.* FROM entry AS e
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS before, coalesce(sum(seats), 0) AS seats_before FROM entry AS b
+        WHERE b.event_id = e.event_id AND b.state = 'waiting' AND b.rank < e.rank) AS b
+    WHERE e.registration_id = :id AND e.event_id = :event_id
     """
 )
-_LEDGER = sa.text(
+_LEDGER = sa.text("SELECT * FROM ledger WHERE registration_id = :id ORDER BY id")
+_PAUSE = sa.text(
     """
-    SELECT id, kind, seats, at, actor, registration_id, reason FROM ledger
-    WHERE registration_id = :id ORDER BY id
+    SELECT * FROM ledger WHERE event_id = :event_id AND actor = 'operator' AND kind = 'paused'
+    ORDER BY id DESC LIMIT 1
     """
 )
-# What became of seats while this person stood in line: from the row of joining to the row of
-# being promoted, confirmed or gone.
+# What became of seats while this person stood in line: from the row of joining to now, or where
+# they no longer wait, to the last row of being promoted, or else of having gone.
 _SINCE = sa.text(
     """
-    SELECT coalesce(sum(seats) FILTER (WHERE kind = 'freed'), 0) AS freed,
-           coalesce(sum(seats) FILTER (WHERE kind = 'promoted'), 0) AS promoted,
+    WITH own AS (
+        SELECT min(id) FILTER (WHERE kind = 'joined') AS first,
+               coalesce(max(id) FILTER (WHERE kind = 'promoted'),
+                        max(id) FILTER (WHERE kind IN ('left', 'confirmed'))) AS last
+        FROM ledger WHERE registration_id = :id)
+    SELECT coalesce(sum(l.seats) FILTER (WHERE kind = 'freed'), 0) AS freed,
+           coalesce(sum(l.seats) FILTER (WHERE kind = 'promoted'), 0) AS promoted,
            count(*) FILTER (WHERE kind = 'promoted') AS parties,
-           coalesce(sum(seats) FILTER (WHERE kind = 'released'), 0) AS released
-    FROM ledger WHERE event_id = :event_id
-        AND id > (SELECT min(id) FROM ledger WHERE registration_id = :id AND kind = 'joined')
-        AND id < coalesce((SELECT min(id) FROM ledger
-                           WHERE registration_id = :id AND kind <> 'joined'), 9223372036854775807)
+           count(*) FILTER (WHERE kind = 'promoted' AND e.seq > :seq) AS later,
+           coalesce(sum(l.seats) FILTER (WHERE kind = 'released'), 0) AS released
+    FROM own JOIN ledger AS l ON l.id > own.first AND (:waits OR l.id < own.last)
+    LEFT JOIN entry AS e ON l.kind = 'promoted' AND e.registration_id = l.registration_id
+    WHERE l.event_id = :event_id AND l.registration_id IS DISTINCT FROM :id
     """
 )
-_ONE = sa.text(
-    "SELECT event_id, slug, title, open, free, waiting, length FROM line WHERE event_id = :event_id"
-)
+_ONE = sa.text("SELECT * FROM line WHERE event_id = :event_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +101,9 @@ class Recount:
     """A line, the last `seq` said about it, and what its entries and its ledger say.
 
     `freed`, `promoted`, `released` are sums of seats; `twice` counts promotions of somebody who
-    had been promoted before; `head` is the number of seats that the first in line wants.
+    had been promoted before and not returned; `head` is the first in line.
     `line_digest` is over those that wait, `open_digest` also over those that are promoted and not
-    yet answered (id, seq, seats; see kit.audit.digest).
+    yet answered (id, rank, seats; see kit.audit.digest).
     """
 
     line: Line
@@ -104,7 +117,8 @@ class Recount:
     released: int
     joined: int
     twice: int
-    head: int | None
+    head: Head | None
+    at: datetime
     line_digest: Decimal
     open_digest: Decimal
 
@@ -113,44 +127,23 @@ class Recount:
         """The held seats that nobody is promoted to, by the ledger."""
         return self.freed - self.promoted - self.released
 
+    @property
+    def idle(self) -> Idle | None:
+        """What the free seats should have been used for."""
+        return idle(self.line, self.head, self.at)
 
-@dataclass(frozen=True, slots=True)
-class Since:
-    """What became of seats while somebody stood in line; `parties` moved up with `promoted`
-    seats."""
-
-    freed: int
-    promoted: int
-    parties: int
-    released: int
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Somebody in line: the entry, how many wait before it, its rows of the ledger, and what
-    became of seats meanwhile."""
-
-    entry: Entry
-    before: int
-    ledger: Sequence[LedgerRow]
-    since: Since
+    @property
+    def awaited(self) -> int:
+        """Promotions that registration has yet to answer. Of an event called off, or a line that
+        is over, none is: whoever was promoted too late waits there as before."""
+        return self.unanswered if self.line.open and not self.line.over(self.at) else 0
 
 
-def _line(row: Any) -> Line:
-    return Line(row.event_id, row.slug, row.title, row.open, row.free, row.waiting, row.length)
-
-
-def _entry(row: Any) -> Entry:
-    return Entry(
-        row.registration_id, row.seq, row.seats, row.joined_at, State(row.state), row.ended_at
-    )
-
-
-async def recount(conn: AsyncConnection, event_id: UUID | None = None) -> dict[UUID, Recount]:
+async def recount(conn: AsyncConnection, event_id: UUID | None = None) -> Mapping[UUID, Recount]:
     """Every line, or one; reads each entry and each row of the ledger once."""
     return {
         row.event_id: Recount(
-            line=_line(row),
+            line=to_line(row),
             seq=row.seq,
             waiting=row.n_waiting,
             length=row.n_length,
@@ -160,8 +153,9 @@ async def recount(conn: AsyncConnection, event_id: UUID | None = None) -> dict[U
             promoted=row.promoted,
             released=row.released,
             joined=row.joined,
-            twice=row.twice,
-            head=row.head,
+            twice=int(row.twice),
+            head=_head(row),
+            at=row.looked_at,
             line_digest=row.line_digest,
             open_digest=row.open_digest,
         )
@@ -169,31 +163,47 @@ async def recount(conn: AsyncConnection, event_id: UUID | None = None) -> dict[U
     }
 
 
+def _head(row: Any) -> Head | None:
+    if row.head_seats is None:
+        return None
+    return Head(row.head_seats, row.head_rank, row.head_whole, row.smallest)
+
+
 async def entries(conn: AsyncConnection, event_id: UUID) -> list[Entry]:
     """Those that wait or are promoted and not answered, in order."""
-    return [_entry(row) for row in await conn.execute(_ENTRIES, {"event_id": event_id})]
+    return [to_entry(row) for row in await conn.execute(_ENTRIES, {"event_id": event_id})]
 
 
 async def one(conn: AsyncConnection, event_id: UUID) -> Line | None:
     """A line as it stands, not locked."""
     row = (await conn.execute(_ONE, {"event_id": event_id})).one_or_none()
-    return None if row is None else _line(row)
+    return None if row is None else to_line(row)
 
 
-async def story(conn: AsyncConnection, event_id: UUID, registration_id: UUID) -> Story | None:
-    """All that the line knows of somebody, or None."""
-    row = (await conn.execute(_ENTRY, {"id": registration_id})).one_or_none()
+async def story(conn: AsyncConnection, line: Line, registration_id: UUID) -> Story | None:
+    """All that the line knows of somebody, or None. It counts who waits before, and reads the
+    ledger since they joined."""
+    key = {"event_id": line.event_id, "id": registration_id}
+    row = (await conn.execute(_ENTRY, key)).one_or_none()
     if row is None:
         return None
-    ledger = [_ledger(found) for found in await conn.execute(_LEDGER, {"id": registration_id})]
-    since = (await conn.execute(_SINCE, {"event_id": event_id, "id": registration_id})).one()
-    return Story(_entry(row), row.before, ledger, Since(*since))
-
-
-def _ledger(row: Any) -> LedgerRow:
-    at: datetime = row.at
-    reason = Reason(row.reason) if row.reason else None
-    return LedgerRow(
-        row.id,
-        Record(Kind(row.kind), row.seats, at, Actor(row.actor), row.registration_id, reason),
+    ledger: list[LedgerRow] = [to_record(one) for one in await conn.execute(_LEDGER, key)]
+    since = (
+        await conn.execute(_SINCE, {**key, "seq": row.seq, "waits": row.state == "waiting"})
+    ).one()
+    return Story(
+        to_entry(row),
+        row.before,
+        row.seats_before,
+        ledger,
+        Since(*since),
+        await pause_of(conn, line),
     )
+
+
+async def pause_of(conn: AsyncConnection, line: Line) -> Record | None:
+    """The order by which a line is paused; None where it is not."""
+    if not line.paused:
+        return None
+    row = (await conn.execute(_PAUSE, {"event_id": line.event_id})).one_or_none()
+    return None if row is None else to_record(row).record

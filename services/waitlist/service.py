@@ -4,10 +4,10 @@ Invariant: of one event, the line, its entries, its ledger and the outbox change
 transaction under the line's lock, and the outbox's `seq` is taken under that same lock.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import Final, assert_never
 from uuid import UUID
 
 import structlog
@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts import topics
 from services.contracts.waitlist import (
+    PlaceMoved,
+    PlaceMovedData,
     Promoted,
     PromotedData,
     SeatsReleased,
@@ -31,21 +33,27 @@ from services.waitlist.domain.facts import Fact
 from services.waitlist.domain.line import (
     Decision,
     Entry,
+    Kind,
     Line,
+    Move,
     Promote,
     Release,
     Wish,
     decide,
-    heads_needed,
     mentioned,
+    needed,
 )
-from services.waitlist.repository import LedgerRow, Stored
+from services.waitlist.domain.model import LedgerRow
+from services.waitlist.repository import Stored
 
 log = structlog.get_logger(__name__)
 
 PROMOTIONS = Counter("einlass_waitlist_promotions", "Parties promoted.")
 RELEASED = Counter("einlass_waitlist_released_seats", "Seats given back to the public.")
+PASSED = Counter("einlass_waitlist_passed", "Parties passed by a smaller one behind them.")
 STRAYS = Counter("einlass_waitlist_stray_facts", "Facts that changed nothing.", ["fact"])
+
+CALLED_UP_SHOWN: Final = 500
 
 
 async def take(conn: AsyncConnection, facts: Mapping[UUID, Sequence[Fact]], now: datetime) -> None:
@@ -56,11 +64,10 @@ async def take(conn: AsyncConnection, facts: Mapping[UUID, Sequence[Fact]], now:
     if not facts:
         return
     lines = await repository.lock_lines(conn, facts.keys())
-    heads = {event_id: heads_needed(lines[event_id].line, facts[event_id]) for event_id in facts}
     known = await repository.entries(
         conn,
         {party for told in facts.values() for party in mentioned(told)},
-        {event_id: count for event_id, count in heads.items() if count},
+        {event_id: needed(lines[event_id].line, told) for event_id, told in facts.items()},
     )
     decisions = {
         event_id: decide(lines[event_id].line, known.get(event_id, {}).values(), told, now)
@@ -115,6 +122,14 @@ def _message(event_id: UUID, seq: int, wish: Wish, now: datetime) -> WaitlistMes
                 occurred_at=now,
                 data=SeatsReleasedData(seats=wish.seats),
             )
+        case Move():
+            return PlaceMoved(
+                id=uuid7(),
+                event_id=event_id,
+                seq=seq,
+                occurred_at=now,
+                data=PlaceMovedData(registration_id=wish.registration_id, rank=wish.rank),
+            )
         case _:
             assert_never(wish)
 
@@ -124,6 +139,7 @@ def _observe(decisions: Mapping[UUID, Decision]) -> None:
     PROMOTIONS.inc(sum(isinstance(wish, Promote) for wish in wishes))
     RELEASED.inc(sum(wish.seats for wish in wishes if isinstance(wish, Release)))
     for event_id, decision in decisions.items():
+        PASSED.inc(sum(record.kind is Kind.SKIPPED for record in decision.records))
         for fact in decision.stray:
             name = type(fact).__name__.lower()
             STRAYS.labels(name).inc()
@@ -140,10 +156,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class LinePage:
-    """Part of a line from its head. `next_after` asks for the next part; None at the end."""
+    """Part of a line from its head, and the first that were called up and have not answered.
+    `over`: nothing moves any more. `next_after` asks for the next part; None at the end."""
 
     line: Line
+    over: bool
     places: tuple[Place, ...]
+    called_up: tuple[Entry, ...]
     next_after: int | None
 
 
@@ -155,12 +174,16 @@ class LedgerPage:
     next_before: int | None
 
 
-async def line_page(conn: AsyncConnection, slug: str, after: int, limit: int) -> LinePage:
-    """The `limit` entries behind the seq `after`. Raises UnknownLine."""
-    line = await _line_of(conn, slug)
+async def line_page(
+    conn: AsyncConnection, slug: str, after: int | None, limit: int, now: datetime
+) -> LinePage:
+    """The `limit` entries behind the rank `after`, or from the head. Raises UnknownLine."""
+    line = await line_of(conn, slug)
     before, found = await repository.waiting_after(conn, line.event_id, after, limit + 1)
-    places = _places(before, found[:limit])
-    return LinePage(line, places, places[-1].entry.seq if len(found) > limit else None)
+    places = tuple(Place(number, one) for number, one in enumerate(found[:limit], before + 1))
+    called_up = await repository.called_up(conn, line.event_id, CALLED_UP_SHOWN)
+    next_after = places[-1].entry.rank if len(found) > limit else None
+    return LinePage(line, line.over(now), places, tuple(called_up), next_after)
 
 
 async def ledger_page(
@@ -172,18 +195,15 @@ async def ledger_page(
 ) -> LedgerPage:
     """The `limit` newest rows below the id `before`, of one registration where it is given.
     Raises UnknownLine."""
-    line = await _line_of(conn, slug)
+    line = await line_of(conn, slug)
     found = await repository.records_before(conn, line.event_id, registration_id, before, limit + 1)
     rows = tuple(found[:limit])
     return LedgerPage(rows, rows[-1].id if len(found) > limit else None)
 
 
-async def _line_of(conn: AsyncConnection, slug: str) -> Line:
+async def line_of(conn: AsyncConnection, slug: str) -> Line:
+    """The line of the event of this slug. Raises UnknownLine."""
     line = await repository.line_of(conn, slug)
     if line is None:
         raise UnknownLine
     return line
-
-
-def _places(before: int, entries: Iterable[Entry]) -> tuple[Place, ...]:
-    return tuple(Place(number, entry) for number, entry in enumerate(entries, before + 1))

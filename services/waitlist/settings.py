@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from services.kit.settings import Settings
+from services.kit.look.settings import LookSettings
 
 
-class WaitlistSettings(Settings):
+class WaitlistSettings(LookSettings):
     """`database_url`: `postgresql://user:password@host:port/database`, from
     `EINLASS_WAITLIST_DATABASE_URL`."""
 

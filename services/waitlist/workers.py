@@ -1,4 +1,4 @@
-"""The worker process of the waitlist: relay, and consumer of what registration decides."""
+"""The worker process of the waitlist: relay, consumer of what registration decides, and timer."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from services.contracts.registration import ADAPTER, RegistrationMessage
 from services.contracts.topics import REGISTRATION
 from services.kit import redis
-from services.kit.clock import SystemClock
 from services.kit.consumer import Consumer
 from services.kit.db import Database
 from services.kit.janitor import Janitor
@@ -16,6 +15,7 @@ from services.kit.wake import Wake
 from services.kit.worker import Worker
 from services.waitlist.handlers import OnRegistration
 from services.waitlist.settings import WaitlistSettings
+from services.waitlist.timer import Timer
 
 
 def create_worker(settings: WaitlistSettings) -> Worker:
@@ -26,6 +26,7 @@ def create_worker(settings: WaitlistSettings) -> Worker:
     roles: Mapping[str, Role] = {
         "relay": Relay(db, settings.kafka_bootstrap, wake).run,
         "consumer": decisions(db, settings).run,
+        "timer": Timer(db, settings.clock).run,
         "janitor": Janitor(db).run,
     }
 
@@ -56,6 +57,6 @@ def decisions(db: Database, settings: WaitlistSettings) -> Consumer[Registration
         name="einlass.waitlist",
         topic=REGISTRATION,
         adapter=ADAPTER,
-        handler=OnRegistration(SystemClock()),
+        handler=OnRegistration(settings.clock),
         instance_id=settings.instance_id,
     )

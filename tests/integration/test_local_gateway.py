@@ -116,6 +116,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ("/api/v1/events", "registration"),
         ("/api/v1/admin/events", "registration"),
         ("/admin", "registration"),
+        ("/admin/login", "registration"),
+        ("/admin/logout", "registration"),
+        ("/admin/waitlists", "registration"),
         ("/newsletters", "registration"),
         ("/api/v1/admin/mailboxes", "registration"),
         ("/newsletter", "notifications"),
@@ -126,6 +129,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ("/api/v1/admin/mail/7", "notifications"),
         ("/api/v1/admin/waitlist", "waitlist"),
         ("/api/v1/admin/waitlist/some-event", "waitlist"),
+        ("/admin/waitlist", "waitlist"),
+        ("/admin/waitlist/some-event", "waitlist"),
     ],
 )
 def test_each_path_goes_to_its_service(site: Site, path: str, service: str) -> None:

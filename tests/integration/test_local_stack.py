@@ -235,6 +235,6 @@ def test_a_start_that_is_broken_off_leaves_nothing(terminal: Terminal) -> None:
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(30) == 0
+    assert process.wait(90) == 0
     assert not any(child.identity.alive() for child in run.children)
     assert record.read(terminal.home / "run.json") is None

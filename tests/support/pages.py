@@ -16,7 +16,8 @@ from services.registration import api, lean, pages
 from services.registration.domain.event import Day, Event
 from services.registration.domain.form import SignUp
 from services.registration.domain.light import FewLeft
-from services.registration.domain.seats import Line, Seats
+from services.registration.domain.offer import Rules
+from services.registration.domain.seats import Seats
 from services.registration.fakes import MemoryBoard, MemoryService
 from services.registration.kept import KeptPages
 from services.registration.service import Service
@@ -154,7 +155,7 @@ def programme() -> list[tuple[Event, Seats]]:
                 place=None,
                 contact=None,
                 description="",
-                line=Line(enabled=False),
+                waitlist=Rules(enabled=False),
             ),
             Seats(capacity=60, confirmed=60),
         ),

@@ -1,7 +1,8 @@
 """Expected failures of notifications.
 
 EinlassError
-├── UnknownEvent        500 unknown_event       (a consumer's, never a person's)
+├── UnknownEvent        500 unknown_event         (a consumer's, never a person's)
+├── UnknownRegistration 500 unknown_registration  (the same)
 ├── MailNotFound        404 mail_not_found
 ├── MailInHand          409 mail_in_hand
 └── MailForgotten       409 mail_forgotten
@@ -14,6 +15,12 @@ class UnknownEvent(EinlassError):
     """A message about a registration came before any message about its event."""
 
     status, code = 500, "unknown_event"
+
+
+class UnknownRegistration(EinlassError):
+    """A party is said to be smaller, and no message has told of it before."""
+
+    status, code = 500, "unknown_registration"
 
 
 class MailNotFound(EinlassError):

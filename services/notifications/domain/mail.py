@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from services.contracts.envelope import Person
 from services.contracts.notifications import MailKind
@@ -36,18 +36,38 @@ _PRIORITIES: Final[dict[MailKind, Priority]] = {
     "waitlisted": Priority.ANSWER,
     "promoted": Priority.TURN,
     "cancelled": Priority.ANSWER,
+    "offered": Priority.TURN,
+    "offer_ended": Priority.ANSWER,
     "event_changed": Priority.NEWS,
     "event_called_off": Priority.NEWS,
 }
 
 
+class Offer(BaseModel):
+    """Seats that are held out of the line until somebody has answered, or were.
+
+    `seats` of the `party` that was asked for; fewer where only a part could be had. `until`: from
+    then on it cannot be accepted. `end`: what became of it, None while it stands. `place`: where
+    the person is in line after an offer that was not accepted (contracts: OfferEndedData).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seats: int
+    party: int
+    until: AwareDatetime
+    end: Literal["accepted", "declined", "expired"] | None = None
+    place: Literal["lost", "kept", "end"] | None = None
+
+
 class MailContent(BaseModel):
     """What a mail is made of.
 
-    `holds_place`: the person has (or, in a cancellation, had) seats and not a place in line; only
-    then an entry stands in their calendar. `position`: place in line, from 1. `changes`: fields
-    of `event` that differ from before. `former_days`: the days before the change. `reason`: why
-    the event is called off.
+    `seats`: those that the person has, or asked for. `holds_place`: they have (or, in a
+    cancellation, had) them and not a place in line; only then an entry stands in their calendar.
+    `position`: place in line, from 1. `offer`: the one that the mail is about or that stands
+    meanwhile. `changes`: fields of `event` that differ from before. `former_days`: the days
+    before the change. `reason`: why the event is called off.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -57,6 +77,7 @@ class MailContent(BaseModel):
     seats: int
     holds_place: bool
     position: int | None = None
+    offer: Offer | None = None
     changes: tuple[str, ...] = ()
     former_days: tuple[Day, ...] = ()
     reason: str | None = None

@@ -11,13 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit.audit import digest
 
-# A mail's version is the registration's revision (docs/mail.md).
+# A mail's version is the registration's revision (docs/mail.md). Of a quiet change no mail tells,
+# so the one of an earlier change has to be there; who is out by such a change needs none.
 _MISSING: Final = """
-    NOT EXISTS (
+    NOT (p.status = 'cancelled' AND p.quiet_revision IS NOT DISTINCT FROM p.revision)
+    AND NOT EXISTS (
         SELECT 1 FROM mail AS m
-        WHERE m.registration_id = p.registration_id AND m.version = p.revision
-          AND m.kind = ANY (CASE p.status WHEN 'confirmed' THEN ARRAY['confirmed', 'promoted']
-                                          ELSE ARRAY[p.status] END))
+        WHERE m.registration_id = p.registration_id
+          AND (m.version = p.revision
+               OR p.quiet_revision = p.revision AND m.version < p.revision)
+          AND m.kind = ANY (CASE p.status
+              WHEN 'confirmed' THEN ARRAY['confirmed', 'promoted']
+              WHEN 'waitlisted' THEN ARRAY['waitlisted', 'offer_ended']
+              WHEN 'cancelled' THEN ARRAY['cancelled', 'offer_ended']
+              ELSE ARRAY[p.status] END))
 """
 _EVENTS = sa.text(
     f"""

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.notifications import MailKind
 from services.contracts.registration import Day
-from services.notifications.domain.mail import MailStatus, priority_of
-from services.notifications.domain.plan import EventStep, RegistrationStep
+from services.notifications.domain.mail import MailStatus, Priority, priority_of
+from services.notifications.domain.plan import EventStep
+from services.notifications.domain.standing import RegistrationStep
 from services.notifications.models import event, mail
 
 # `sequence` is domain.mail.sequence_of, added up where the event's version is known.
@@ -27,15 +28,16 @@ FROM (
                'person', jsonb_build_object(
                    'name', r.name, 'email', r.email, 'locale', r.locale,
                    'manage_url', r.manage_url),
-               'seats', r.seats, 'holds_place', r.holds_place, 'position', r.position) AS content
+               'seats', r.seats, 'holds_place', r.holds_place, 'position', r.position,
+               'offer', r.offer::jsonb) AS content
     FROM unnest($1::text[], $2::uuid[], $3::uuid[], $4::integer[], $5::integer[],
                 $6::boolean[], $7::integer[], $8::text[], $9::text[], $10::text[], $11::text[],
-                $12::smallint[])
+                $12::text[], $13::smallint[])
         WITH ORDINALITY AS r (
             kind, event_id, registration_id, revision, seats,
-            holds_place, position, name, email, locale, manage_url, priority, place)
+            holds_place, position, name, email, locale, manage_url, offer, priority, place)
     JOIN (SELECT id, version, jsonb_build_object('event', details) AS told FROM event
-          WHERE id = ANY($13::uuid[])) AS e ON e.id = r.event_id
+          WHERE id = ANY($14::uuid[])) AS e ON e.id = r.event_id
     ORDER BY r.place) AS due
 ON CONFLICT (kind, registration_id, version) DO NOTHING
 """
@@ -61,9 +63,10 @@ _WRITE_TO_ALL = sa.text(
                'person', jsonb_build_object(
                    'name', p.name, 'email', p.email, 'locale', p.locale,
                    'manage_url', p.manage_url),
-               'seats', p.seats, 'holds_place', p.status = 'confirmed') || :more
+               'seats', p.seats, 'holds_place', p.status = 'confirmed',
+               'offer', CASE p.status WHEN 'offered' THEN p.offer END) || :more
     FROM participant AS p JOIN event AS e ON e.id = p.event_id
-    WHERE p.event_id = :event_id AND p.status IN ('confirmed', 'waitlisted')
+    WHERE p.event_id = :event_id AND p.status IN ('confirmed', 'offered', 'waitlisted')
     ON CONFLICT (kind, registration_id, version) DO NOTHING
     """
 ).bindparams(sa.bindparam("more", type_=JSONB))
@@ -112,43 +115,53 @@ class LedgerRow:
 
 
 async def write(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> int:
-    """Puts the mail of each step into the ledger, once; returns how many are new."""
-    people = [step.person for step in steps]
+    """Puts the mail of each step that has one into the ledger, once; returns how many are new."""
+    due = [(step.kind, step) for step in steps if step.kind is not None]
+    if not due:
+        return 0
+    kinds, steps = [kind for kind, _ in due], [step for _, step in due]
+    people = [step.standing.person for step in steps]
     events = [step.event_id for step in steps]
+    priorities = [priority_of(kind) for kind in kinds]
     found = await conn.exec_driver_sql(
         _WRITE,
         (
-            [step.kind for step in steps],
+            kinds,
             events,
             [step.registration_id for step in steps],
             [step.revision for step in steps],
-            [step.seats for step in steps],
+            [step.standing.seats for step in steps],
             [step.holds_place for step in steps],
             [step.position for step in steps],
             [person.name for person in people],
             [person.email for person in people],
             [person.locale for person in people],
             [person.manage_url for person in people],
-            [priority_of(step.kind) for step in steps],
+            [step.offer.model_dump_json() if step.offer is not None else None for step in steps],
+            priorities,
             list(set(events)),
         ),
     )
-    await _hurry(conn, steps)
+    later = [
+        (step.registration_id, priority)
+        for step, priority in zip(steps, priorities, strict=True)
+        if step.revision > 1
+    ]
+    if later:
+        await _hurry(conn, later)
     return found.rowcount
 
 
-async def _hurry(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> None:
+async def _hurry(conn: AsyncConnection, later: Sequence[tuple[UUID, Priority]]) -> None:
     """Lets no mail wait behind an earlier one to the same registration that has less priority."""
-    later = [step for step in steps if step.revision > 1]
-    if later:
-        await conn.exec_driver_sql(
-            _HURRY, ([s.registration_id for s in later], [priority_of(s.kind) for s in later])
-        )
+    await conn.exec_driver_sql(
+        _HURRY, ([one for one, _ in later], [priority for _, priority in later])
+    )
 
 
 async def write_to_all(conn: AsyncConnection, step: EventStep, former_days: Sequence[Day]) -> int:
-    """Puts a mail about an event into the ledger for everybody who has a place or waits, in one
-    statement; returns how many are new."""
+    """Puts a mail about an event into the ledger for everybody who has a place, is offered
+    one or waits, in one statement; returns how many are new."""
     assert step.announce is not None
     more = {
         "changes": list(step.changes),

@@ -9,9 +9,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.contracts.envelope import Person
 from services.contracts.registration import Day, EventDetails
 from services.kit.db import array
-from services.notifications.domain.plan import RegistrationStep
+from services.notifications.domain.mail import Offer
+from services.notifications.domain.standing import RegistrationStep, Standing
 
 # Calling off counts although its version be that of the last change.
 _PUT_EVENT = sa.text(
@@ -29,16 +31,29 @@ _PUT_EVENT = sa.text(
 
 _KNOWN = sa.text("SELECT id FROM event WHERE id = ANY(:ids)")
 
+_STANDINGS = sa.text(
+    """
+    SELECT registration_id, status, seats, name, email, locale, manage_url, offer
+    FROM participant WHERE registration_id = ANY(:ids)
+    """
+)
+
 _PUT_PARTICIPANTS: Final = """
 INSERT INTO participant AS p
-    (registration_id, event_id, status, revision, seats, name, email, locale, manage_url)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::integer[],
-                     $6::text[], $7::text[], $8::text[], $9::text[])
+    (registration_id, event_id, status, revision, seats, name, email, locale, manage_url,
+     offer, quiet_revision)
+SELECT registration_id, event_id, status, revision, seats, name, email, locale, manage_url,
+       offer::jsonb, CASE WHEN quiet THEN revision END
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::integer[],
+            $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
+    AS r (registration_id, event_id, status, revision, seats, name, email, locale, manage_url,
+          offer, quiet)
 ORDER BY 1
 ON CONFLICT (registration_id) DO UPDATE
 SET status = excluded.status, revision = excluded.revision, seats = excluded.seats,
     name = excluded.name, email = excluded.email, locale = excluded.locale,
-    manage_url = excluded.manage_url
+    manage_url = excluded.manage_url, offer = excluded.offer,
+    quiet_revision = excluded.quiet_revision
 WHERE p.revision < excluded.revision
 """
 
@@ -73,21 +88,40 @@ async def unknown_events(conn: AsyncConnection, ids: Collection[UUID]) -> set[UU
     return set(ids) - set(found.scalars())
 
 
+async def standings(conn: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, Standing]:
+    """How those of `ids` stand who are known."""
+    found = await conn.execute(
+        _STANDINGS.bindparams(array("ids", sorted(set(ids)), PgUUID(as_uuid=True)))
+    )
+    return {
+        row.registration_id: Standing(
+            row.status,
+            row.seats,
+            Person(name=row.name, email=row.email, locale=row.locale, manage_url=row.manage_url),
+            Offer.model_validate(row.offer) if row.status == "offered" else None,
+        )
+        for row in found
+    }
+
+
 async def put_participants(conn: AsyncConnection, steps: Sequence[RegistrationStep]) -> None:
     """Keeps the last state of each registration; an older revision changes nothing."""
     last = list({step.registration_id: step for step in steps}.values())
-    people = [step.person for step in last]
+    now = [step.standing for step in last]
+    people = [one.person for one in now]
     await conn.exec_driver_sql(
         _PUT_PARTICIPANTS,
         (
             [step.registration_id for step in last],
             [step.event_id for step in last],
-            [step.status for step in last],
+            [one.status for one in now],
             [step.revision for step in last],
-            [step.seats for step in last],
+            [one.seats for one in now],
             [person.name for person in people],
             [person.email for person in people],
             [person.locale for person in people],
             [person.manage_url for person in people],
+            [one.offer.model_dump_json() if one.offer is not None else None for one in now],
+            [step.kind is None for step in last],
         ),
     )

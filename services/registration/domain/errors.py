@@ -34,9 +34,33 @@ class CancellationClosed(EinlassError):
 
 
 class NothingOffered(EinlassError):
-    """There is no offer to accept: places from the waiting list are given automatically."""
+    """No place is offered to you at the moment."""
 
     status, code = 409, "nothing_offered"
+
+
+class OfferExpired(EinlassError):
+    """The time to accept this place is over. It goes to the next in line."""
+
+    status, code = 409, "offer_expired"
+
+
+class PartyNotSmaller(EinlassError):
+    """A party can only become smaller. To come with more people, sign them up too."""
+
+    status, code = 409, "party_not_smaller"
+
+
+class PartyFixed(EinlassError):
+    """Your party cannot be changed at the moment."""
+
+    status, code = 409, "party_fixed"
+
+
+class NotInLine(EinlassError):
+    """You are not on the waiting list."""
+
+    status, code = 409, "not_in_line"
 
 
 class CapacityTooLow(EinlassError):

@@ -7,6 +7,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.registration.domain.light import FewLeft
+from services.registration.domain.offer import Rules
 from services.registration.domain.seats import Line
 
 Status = Literal["draft", "published", "called_off"]
@@ -40,7 +41,9 @@ class Event:
 
     `opens_at`, `closes_at`, `cancel_until`: aware moments; where not given, sign-up is open at
     once, and both sign-up and cancelling end when the first day begins. `version` rises with
-    each change. `questions` are JSON Schema properties with a `title` each, by their name.
+    each change. Of events with the same `series`, people may wait for several at once and get the
+    first that has a place. `questions` are JSON Schema properties with a `title` each, by their
+    name.
     """
 
     id: UUID
@@ -57,7 +60,8 @@ class Event:
     opens_at: datetime | None = None
     closes_at: datetime | None = None
     cancel_until: datetime | None = None
-    line: Line = field(default_factory=Line)
+    waitlist: Rules = field(default_factory=Rules)
+    series: str | None = None
     questions: dict[str, Any] = field(default_factory=dict)
     status: Status = "draft"
     version: int = 1
@@ -85,6 +89,17 @@ class Event:
     def cancels(self) -> datetime:
         """Until when people may cancel by themselves."""
         return self.cancel_until or self.begins
+
+    @property
+    def line_ends(self) -> datetime:
+        """From when on the line moves no more: its own time, the event's begin at the latest."""
+        until = self.waitlist.until
+        return self.begins if until is None else min(until, self.begins)
+
+    def line(self, now: datetime) -> Line:
+        """What counting must know of the line at `now`."""
+        rules = self.waitlist
+        return Line(rules.enabled, rules.limit, now >= self.line_ends)
 
     def phase(self, now: datetime) -> Phase:
         """Where the event stands at `now`, whatever its counters say."""

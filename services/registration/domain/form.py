@@ -30,7 +30,8 @@ TERMS_VERSION: Final = "2026-11"
 
 @dataclass(slots=True)
 class SignUp:
-    """A sign-up as it was sent; `answers` by the question's name."""
+    """A sign-up as it was sent; `answers` by the question's name. `also`: slugs of other events,
+    of which the first that has a place counts."""
 
     name: str
     email: str
@@ -38,12 +39,13 @@ class SignUp:
     answers: dict[str, Any]
     terms_accepted: bool
     locale: Locale
+    also: tuple[str, ...] = ()
 
     def digest(self) -> bytes:
         """SHA-256 that tells two different sign-ups apart."""
         # A number among the answers may be larger than orjson writes.
         answers = json.dumps(self.answers, sort_keys=True) if self.answers else ""
-        said = [self.name, self.email, self.seats, answers, self.locale]
+        said = [self.name, self.email, self.seats, answers, self.locale, *self.also]
         return hashlib.sha256(orjson.dumps(said)).digest()
 
 

@@ -40,7 +40,7 @@ def margin(threshold: int) -> int:
 def show(seats: Seats, line: Line, few: FewLeft, previous: Light | None) -> Light | None:
     """The lamp that is lit while sign-up is open, or None where it is booked up and nobody can
     join the line. `previous` is the lamp lit before."""
-    if seats.waiting or seats.free < 1:
+    if line.waits(seats) or seats.free < 1:
         return "red" if line.takes(seats, 1) else None
     threshold = few.threshold(seats.capacity)
     if seats.free <= threshold:

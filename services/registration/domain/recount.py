@@ -6,7 +6,7 @@ counters follow, and what comes free by it is put aside for the line as ever.
 
 from dataclasses import dataclass
 
-from services.registration.domain.seats import Freed, Seats, resize
+from services.registration.domain.seats import Freed, Line, Seats, resize
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the registrations themselves say; `seq` is the highest that any of them has."""
+    """What the registrations themselves say; `offered` are seats of open offers, `seq` is the
+    highest that any of them has."""
 
     confirmed: int
     waiting: int
     line: int
+    offered: int
     seq: int
 
 
@@ -40,7 +42,7 @@ class CannotMend(Exception):
     """Counters alone cannot put it right; the message says what can."""
 
 
-def mend(row: Row, counted: Counted, held: int | None, heard: int) -> Freed:
+def mend(row: Row, counted: Counted, line: Line, held: int | None, heard: int) -> Freed:
     """The counters as they should be, and the seats that are put aside for the line by it.
 
     `held`: the seats that the line knows of, while nothing is on the way between it and here;
@@ -53,12 +55,12 @@ def mend(row: Row, counted: Counted, held: int | None, heard: int) -> Freed:
             f"confirmed are {counted.confirmed} of {row.capacity} seats: raise the "
             f"capacity by {over}, or cancel as many"
         )
-    keeps = row.held if held is None else held
+    keeps = row.held if held is None else held + counted.offered
     room = row.capacity - counted.confirmed
     if keeps > room:
         raise CannotMend(
-            f"the line counts on {keeps} held of the {room} seats that are not confirmed: raise "
-            f"the capacity by {keeps - room}, or cancel as many"
+            f"the line and open offers count on {keeps} held of the {room} seats that are not "
+            f"confirmed: raise the capacity by {keeps - room}, or cancel as many"
         )
     seats = Seats(
         capacity=row.capacity,
@@ -68,4 +70,4 @@ def mend(row: Row, counted: Counted, held: int | None, heard: int) -> Freed:
         line=counted.line,
         seq=max(row.seq, counted.seq, heard),
     )
-    return resize(seats, seats.capacity)
+    return resize(seats, seats.capacity, line)

@@ -2,10 +2,11 @@
 
 Invariants:
 - `confirmed + held <= capacity`, always.
-- While somebody waits no seat is free: every one is taken or held for the line. So a freed seat
-  never goes to a passer-by before those who wait, and a party that did not fit into the last
-  free seats finds them put aside.
-- `held > 0` only while somebody waits or a message about it is on its way.
+- While somebody waits and the line moves, no seat is free: every one is taken or held for the
+  line. So a freed seat never goes to a passer-by before those who wait, and a party that did not
+  fit into the last free seats finds them put aside.
+- `held > 0` only while somebody waits, an offer is open, or a message about it is on its way.
+- Whoever has an offer is not among the `waiting`; the seats of the offer are among the `held`.
 The rules are the table "Seats" of docs/architecture.md.
 """
 
@@ -41,14 +42,24 @@ class Seats:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The waiting list's settings. `limit`: seats that may wait at most, or no limit."""
+    """What counting must know of the waiting list. `limit`: seats that may wait at most, or no
+    limit. `over`: nothing moves any more; who still waits holds up nobody."""
 
     enabled: bool = True
     limit: int | None = None
+    over: bool = False
 
     def takes(self, seats: Seats, party: int) -> bool:
         """Whether a party of this size may still join."""
-        return self.enabled and (self.limit is None or seats.waiting + party <= self.limit)
+        return (
+            self.enabled
+            and not self.over
+            and (self.limit is None or seats.waiting + party <= self.limit)
+        )
+
+    def waits(self, seats: Seats) -> bool:
+        """Whether somebody waits for whom seats are put aside."""
+        return seats.waiting > 0 and not self.over
 
 
 @dataclass(slots=True)
@@ -82,9 +93,9 @@ class Freed:
     freed: int = 0
 
 
-def _hold_for_line(seats: Seats) -> Freed:
+def _hold_for_line(seats: Seats, line: Line) -> Freed:
     """Puts all free seats aside where somebody waits; `seq` counts the message."""
-    freed = seats.free if seats.waiting else 0
+    freed = seats.free if line.waits(seats) else 0
     if freed == 0:
         return Freed(seats)
     return Freed(replace(seats, held=seats.held + freed, seq=seats.seq + 1), freed)
@@ -92,9 +103,16 @@ def _hold_for_line(seats: Seats) -> Freed:
 
 def sign_up(seats: Seats, party: int, line: Line) -> Confirmed | Waitlisted | Refused:
     """A sign-up for `party` seats: a place, a place in line, or neither."""
-    if seats.waiting == 0 and party <= seats.free:
+    if party <= seats.free and not line.waits(seats):
         return Confirmed(
-            Seats(seats.capacity, seats.confirmed + party, seats.held, 0, seats.line, seats.seq + 1)
+            Seats(
+                seats.capacity,
+                seats.confirmed + party,
+                seats.held,
+                seats.waiting,
+                seats.line,
+                seats.seq + 1,
+            )
         )
     if not line.takes(seats, party) or party > seats.capacity:
         return Refused(seats)
@@ -106,44 +124,60 @@ def sign_up(seats: Seats, party: int, line: Line) -> Confirmed | Waitlisted | Re
         seats.line + 1,
         seats.seq + 1,
     )
-    held = _hold_for_line(joined)
+    held = _hold_for_line(joined, line)
     return Waitlisted(held.seats, position=joined.line, freed=held.freed)
 
 
-def cancel(seats: Seats, party: int, was: Literal["confirmed", "waitlisted"]) -> Freed:
-    """A party gives its seats back, or leaves the line."""
-    if was == "waitlisted":
-        left = replace(seats, waiting=seats.waiting - party, line=seats.line - 1, seq=seats.seq + 1)
-        return Freed(left)
+def leave(seats: Seats, party: int) -> Seats:
+    """A party leaves the line, or is offered a place: it waits no longer."""
+    return replace(seats, waiting=seats.waiting - party, line=seats.line - 1, seq=seats.seq + 1)
+
+
+def rejoin(seats: Seats, party: int) -> Seats:
+    """A party whose offer has ended waits again."""
+    return replace(seats, waiting=seats.waiting + party, line=seats.line + 1, seq=seats.seq + 1)
+
+
+def cancel(seats: Seats, party: int, line: Line) -> Freed:
+    """A confirmed party gives its seats back."""
     back = replace(seats, confirmed=seats.confirmed - party, seq=seats.seq + 1)
-    return _hold_for_line(back)
+    return _hold_for_line(back, line)
 
 
-def promote(seats: Seats, party: int, *, still_waits: bool) -> Freed:
-    """The waitlist wishes held seats for a party. Where it has left, they are freed again."""
-    if party > seats.held:
-        raise AssertionError("a wish for more seats than are held")
-    if still_waits:
-        return Freed(
-            replace(
-                seats,
-                held=seats.held - party,
-                confirmed=seats.confirmed + party,
-                waiting=seats.waiting - party,
-                line=seats.line - 1,
-                seq=seats.seq + 1,
-            )
-        )
-    return Freed(replace(seats, seq=seats.seq + 1), party)
+def reduce(seats: Seats, by: int, was: Literal["confirmed", "waitlisted"], line: Line) -> Freed:
+    """A party becomes smaller by so many seats."""
+    if was == "waitlisted":
+        return Freed(replace(seats, waiting=seats.waiting - by, seq=seats.seq + 1))
+    return cancel(seats, by, line)
 
 
-def release(seats: Seats, released: int) -> Freed:
-    """The waitlist has nobody for held seats. Where somebody joined meanwhile, they are freed
-    again; else the public may have them."""
-    return _hold_for_line(replace(seats, held=seats.held - released))
+def promote(seats: Seats, party: int) -> Seats:
+    """A party that waits is given its seats out of those held."""
+    return replace(
+        seats,
+        held=seats.held - party,
+        confirmed=seats.confirmed + party,
+        waiting=seats.waiting - party,
+        line=seats.line - 1,
+        seq=seats.seq + 1,
+    )
 
 
-def resize(seats: Seats, capacity: int) -> Freed:
+def accept(seats: Seats, offered: int) -> Seats:
+    """Offered seats, which are held, are taken."""
+    return replace(
+        seats, held=seats.held - offered, confirmed=seats.confirmed + offered, seq=seats.seq + 1
+    )
+
+
+def give_back(seats: Seats, held: int, line: Line) -> Freed:
+    """Held seats that nobody has taken: to those who wait, else to the public."""
+    if held > seats.held:
+        raise AssertionError("more seats than are held")
+    return _hold_for_line(replace(seats, held=seats.held - held), line)
+
+
+def resize(seats: Seats, capacity: int, line: Line) -> Freed:
     """Another capacity. What becomes free goes to the line first.
 
     Raises CapacityTooLow with `must_go`, the seats that would have to be given back first.
@@ -151,4 +185,4 @@ def resize(seats: Seats, capacity: int) -> Freed:
     taken = seats.confirmed + seats.held
     if capacity < taken:
         raise CapacityTooLow(must_go=taken - capacity)
-    return _hold_for_line(replace(seats, capacity=capacity))
+    return _hold_for_line(replace(seats, capacity=capacity), line)

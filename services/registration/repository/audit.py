@@ -14,21 +14,26 @@ from services.kit.audit import digest
 from services.registration.domain.event import Event
 from services.registration.domain.light import Light
 from services.registration.domain.recount import Counted, Row
+from services.registration.domain.seats import Line
 from services.registration.repository.events import to_event
 from services.registration.repository.registrations import Status, Via
 
 _WAITS: Final = "status = 'waitlisted'"
+# Who let an offer run out is out like everybody who has left.
+_TOLD: Final = "CASE status WHEN 'expired' THEN 'cancelled' ELSE status END"
 _EVENTS = sa.text(
     f"""
-    SELECT event.*, s.capacity, s.confirmed, s.held, s.waiting, s.line, s.seq, s.light, n.*
+    SELECT event.*, s.capacity, s.confirmed, s.held, s.waiting, s.line, s.seq, s.light, now() AS at,
+           n.*
     FROM seats AS s JOIN event ON event.id = s.event_id
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(seats) FILTER (WHERE status = 'confirmed'), 0) AS n_confirmed,
                coalesce(sum(seats) FILTER (WHERE {_WAITS}), 0) AS n_waiting,
                count(*) FILTER (WHERE {_WAITS}) AS n_line,
+               coalesce(sum(offered_seats), 0) AS n_offered,
                coalesce(max(r.seq), 0) AS n_seq,
-               {digest("id", "r.seq", "seats", where=_WAITS)} AS line_digest,
-               {digest("id", "status", "revision", "seats")} AS people_digest
+               {digest("id", "rank", "seats", where=_WAITS)} AS line_digest,
+               {digest("id", _TOLD, "revision", "seats")} AS people_digest
         FROM registration AS r WHERE r.event_id = s.event_id) AS n
     WHERE CAST(:event_id AS uuid) IS NULL OR s.event_id = :event_id
     ORDER BY event.created_at
@@ -42,20 +47,22 @@ _POSITIONS = sa.text(
 )
 _LINE = sa.text(
     """
-    SELECT id, seq, seats FROM registration
-    WHERE event_id = :event_id AND status = 'waitlisted' ORDER BY seq
+    SELECT id, rank, seats FROM registration
+    WHERE event_id = :event_id AND status = 'waitlisted' ORDER BY rank
     """
 )
-_STATES = sa.text("SELECT id, status, revision, seats FROM registration WHERE event_id = :event_id")
+_STATES = sa.text(
+    f"SELECT id, {_TOLD} AS status, revision, seats FROM registration WHERE event_id = :event_id"  # noqa: S608
+)
 _SEALED = sa.text("SELECT id, token_sealed FROM registration ORDER BY id DESC LIMIT 1")
 _PERSON = sa.text(
     """
     SELECT id, event_id, seq, status, via, seats, first_status, first_position, revision,
            created_at, updated_at,
            (SELECT count(*) FROM registration AS b WHERE b.event_id = r.event_id
-                AND b.status = 'waitlisted' AND b.seq < r.seq) AS before,
+                AND b.status = 'waitlisted' AND b.rank < r.rank) AS before,
            (SELECT coalesce(sum(seats), 0) FROM registration AS b WHERE b.event_id = r.event_id
-                AND b.status = 'waitlisted' AND b.seq < r.seq) AS seats_before
+                AND b.status = 'waitlisted' AND b.rank < r.rank) AS seats_before
     FROM registration AS r WHERE id = :id
     """
 )
@@ -65,7 +72,7 @@ _ID = sa.text("SELECT id FROM event WHERE slug = :slug")
 @dataclass(frozen=True, slots=True)
 class Recount:
     """An event, its counters, and what the registrations say. The digests tell whether another
-    database has the same people in line (id, seq, seats), and everybody in the same state (id,
+    database has the same people in line (id, rank, seats), and everybody in the same state (id,
     status, revision, seats); see kit.audit.digest."""
 
     event: Event
@@ -74,6 +81,12 @@ class Recount:
     counted: Counted
     line_digest: Decimal
     people_digest: Decimal
+    at: datetime
+
+    @property
+    def line(self) -> Line:
+        """What counting had to know of the line when it was looked at."""
+        return self.event.line(self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,7 @@ class Waiting:
     """Somebody in line."""
 
     id: UUID
-    seq: int
+    rank: int
     seats: int
 
 
@@ -120,9 +133,10 @@ def _recount(row: Any) -> Recount:
         event=to_event(row),
         row=Row(row.capacity, row.confirmed, row.held, row.waiting, row.line, row.seq),
         light=row.light,
-        counted=Counted(row.n_confirmed, row.n_waiting, row.n_line, row.n_seq),
+        counted=Counted(row.n_confirmed, row.n_waiting, row.n_line, row.n_offered, row.n_seq),
         line_digest=row.line_digest,
         people_digest=row.people_digest,
+        at=row.at,
     )
 
 
@@ -140,7 +154,7 @@ async def positions(conn: AsyncConnection, consumer: str) -> dict[UUID, tuple[in
 async def line(conn: AsyncConnection, event_id: UUID) -> list[Waiting]:
     """Who waits, in order."""
     rows = await conn.execute(_LINE, {"event_id": event_id})
-    return [Waiting(row.id, row.seq, row.seats) for row in rows]
+    return [Waiting(row.id, row.rank, row.seats) for row in rows]
 
 
 async def states(conn: AsyncConnection, event_id: UUID) -> dict[UUID, State]:

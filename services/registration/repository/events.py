@@ -1,9 +1,9 @@
 """Events: what is written by operators and read by everybody."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -12,13 +12,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.kit.text import can_be_kept
 from services.registration.domain.event import Day, Event
 from services.registration.domain.light import FewLeft, Light
-from services.registration.domain.seats import Line, Seats
+from services.registration.domain.offer import Quiet, Rules
+from services.registration.domain.seats import Seats
 from services.registration.models import event as table
 from services.registration.models import seats as seats_table
+
+_RULES: Final = ("enabled", "limit", "promotion", "policy", "passes", "hours", "after")
 
 
 def _time(value: str | None) -> time | None:
     return time.fromisoformat(value) if value else None
+
+
+def _rules(document: Mapping[str, Any]) -> Rules:
+    """The waiting list's rules; what the document does not say has its default."""
+    said = {key: value for key, value in document.items() if key in _RULES}
+    if quiet := document.get("quiet"):
+        said["quiet"] = Quiet(*map(time.fromisoformat, quiet))
+    if until := document.get("until"):
+        said["until"] = datetime.fromisoformat(until)
+    return Rules(**said)
+
+
+def _document(rules: Rules) -> dict[str, Any]:
+    return {
+        **{key: getattr(rules, key) for key in _RULES},
+        "quiet": [rules.quiet.begins.isoformat(), rules.quiet.ends.isoformat()],
+        "until": rules.until and rules.until.isoformat(),
+    }
 
 
 def to_event(row: Any) -> Event:
@@ -41,7 +62,8 @@ def to_event(row: Any) -> Event:
         opens_at=row.opens_at,
         closes_at=row.closes_at,
         cancel_until=row.cancel_until,
-        line=Line(row.waitlist_enabled, row.waitlist_limit),
+        waitlist=_rules(row.waitlist),
+        series=row.series,
         questions=row.questions,
         status=row.status,
         version=row.version,
@@ -77,8 +99,8 @@ def _columns(event: Event) -> dict[str, Any]:
         "opens_at": event.opens_at,
         "closes_at": event.closes_at,
         "cancel_until": event.cancel_until,
-        "waitlist_enabled": event.line.enabled,
-        "waitlist_limit": event.line.limit,
+        "waitlist": _document(event.waitlist),
+        "series": event.series,
         "questions": event.questions,
     }
 

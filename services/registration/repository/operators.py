@@ -31,6 +31,15 @@ async def by_token(conn: AsyncConnection, token_digest: bytes) -> Operator | Non
     return Operator(row.name, row.role) if row else None
 
 
+async def by_name(conn: AsyncConnection, name: str) -> tuple[Operator, str] | None:
+    """The operator of this name, and the hash of the password."""
+    rows = await conn.execute(
+        sa.select(table.c.name, table.c.role, table.c.password_hash).where(table.c.name == name)
+    )
+    row = rows.one_or_none()
+    return (Operator(row.name, row.role), row.password_hash) if row else None
+
+
 async def everyone(conn: AsyncConnection) -> Sequence[Operator]:
     """All operators by name."""
     rows = await conn.execute(sa.select(table.c.name, table.c.role).order_by(table.c.name))

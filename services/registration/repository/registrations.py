@@ -1,7 +1,7 @@
 """Registrations: who signed up for what, and where it stands."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -16,18 +16,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Locale
 from services.kit.db import array, driver
+from services.registration.models import event as event_table
 from services.registration.models import registration as table
 
-Status = Literal["confirmed", "waitlisted", "cancelled"]
+Status = Literal["confirmed", "waitlisted", "offered", "cancelled", "expired"]
 Via = Literal["direct", "waitlist"]
+ACTIVE: Final = frozenset({"confirmed", "waitlisted", "offered"})
 
 
 @dataclass(slots=True)
 class Registration:
-    """One sign-up. `seq` is its number among the messages of the event, and with it its place in
-    line; `email_key` is the address as it is compared; `first_status` and `first_position` are
-    what the person was answered; `revision` counts its changes from 1. `manage_url` is known only
-    of one that was made just now, and is not kept."""
+    """One sign-up. `seq` is its number among the messages of the event; `rank` orders the line and
+    is that number where nothing has moved it; `email_key` is the address as it is compared;
+    `first_status` and `first_position` are what the person was answered; `revision` counts its
+    changes from 1. `offered_seats` and `offered_until` are set while a place is offered;
+    `wanted_at` is when somebody who waits last said that they still want it; what has a `bundle`
+    in common is one wish for a place at one of several events. `manage_url` is known only of one
+    that was made just now, and is not kept."""
 
     id: UUID
     event_id: UUID
@@ -51,7 +56,17 @@ class Registration:
     revision: int
     created_at: datetime
     updated_at: datetime
+    rank: int = 0
+    offered_seats: int | None = None
+    offered_until: datetime | None = None
+    wanted_at: datetime | None = None
+    bundle: UUID | None = None
     manage_url: str | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the person has a place, waits for one, or is offered one."""
+        return self.status in ACTIVE
 
 
 _FIELDS = tuple(str(c.name) for c in table.c)
@@ -67,6 +82,10 @@ _FOLLOWS: Final = {
     "terms_agreed_at": "created_at",
     "updated_at": "created_at",
     "revision": "1",
+    "rank": "seq",
+    "offered_seats": "NULL::integer",
+    "offered_until": "NULL::timestamptz",
+    "wanted_at": "NULL::timestamptz",
 }
 _SAID = tuple(name for name in _FIELDS if name not in _FOLLOWS)
 _values = attrgetter(*_SAID)
@@ -131,7 +150,7 @@ MET: Final = """
         SELECT FROM new, LATERAL (
             SELECT FROM registration AS r
             WHERE r.event_id = new.event_id AND r.email_key = new.email_key
-              AND r.status IN ('confirmed', 'waitlisted')
+              AND r.status IN ('confirmed', 'waitlisted', 'offered')
             LIMIT 1
         ) AS found
     )
@@ -145,7 +164,7 @@ _KNOWN: Final = """
     SELECT found.* FROM unnest($3::uuid[], $4::text[]) AS asked (event_id, address), LATERAL (
         SELECT * FROM registration
         WHERE event_id = asked.event_id AND email_key = asked.address
-          AND status IN ('confirmed', 'waitlisted') LIMIT 1
+          AND status IN ('confirmed', 'waitlisted', 'offered') LIMIT 1
     ) AS found
 """
 
@@ -186,38 +205,111 @@ async def by_ids(conn: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Regis
     return {row.id: _registration(row) for row in rows}
 
 
-async def position(conn: AsyncConnection, event_id: UUID, seq: int) -> int:
-    """The place in line, from 1, of the waiting registration with this `seq`."""
+async def bundled(conn: AsyncConnection, bundles: Sequence[UUID]) -> list[Registration]:
+    """All registrations of these bundles."""
+    if not bundles:
+        return []
+    rows = await conn.execute(
+        sa.select(table).where(
+            table.c.bundle == sa.func.any(array("bundles", list(bundles), PgUUID(as_uuid=True)))
+        )
+    )
+    return [_registration(row) for row in rows]
+
+
+async def run_out(conn: AsyncConnection, now: datetime, limit: int) -> list[UUID]:
+    """Up to `limit` registrations whose offer has run out at `now`, the longest ago first; not of
+    events that are called off, whose people know."""
+    rows = await conn.execute(
+        sa.select(table.c.id)
+        .join(event_table, event_table.c.id == table.c.event_id)
+        .where(
+            table.c.status == sa.literal_column("'offered'"),
+            table.c.offered_until <= now,
+            event_table.c.status == "published",
+        )
+        .order_by(table.c.offered_until)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+async def position(conn: AsyncConnection, event_id: UUID, rank: int) -> int:
+    """The place in line, from 1, of the waiting registration with this `rank`."""
     counted = await conn.execute(
         sa.select(sa.func.count()).where(
-            table.c.event_id == event_id, table.c.status == "waitlisted", table.c.seq <= seq
+            table.c.event_id == event_id,
+            table.c.status == sa.literal_column("'waitlisted'"),
+            table.c.rank <= rank,
         )
     )
     return int(counted.scalar_one())
 
 
-_MOVE = sa.text(
-    """
-    UPDATE registration SET status = :status, via = coalesce(:via, via),
-        revision = revision + 1, updated_at = :now
-    WHERE id = ANY(:ids)
-    """
-)
-
-
-async def move(
-    conn: AsyncConnection,
-    ids: Sequence[UUID],
-    status: Status,
-    now: datetime,
-    via: Via | None = None,
-) -> None:
-    """Gives registrations another status; their `revision` rises by one."""
-    if ids:
-        await conn.execute(
-            _MOVE.bindparams(
-                array("ids", list(ids), PgUUID(as_uuid=True)),
-                sa.bindparam("via", via, sa.Text),
-            ),
-            {"status": status, "now": now},
+async def moved_up(conn: AsyncConnection, event_id: UUID, since: datetime) -> int:
+    """Seats that people from the line have got since then."""
+    summed = await conn.execute(
+        sa.select(sa.func.coalesce(sa.func.sum(table.c.seats), 0)).where(
+            table.c.event_id == event_id,
+            table.c.via == sa.literal_column("'waitlist'"),
+            table.c.updated_at >= since,
+            table.c.status == "confirmed",
         )
+    )
+    return int(summed.scalar_one())
+
+
+_SAVE: Final = """
+    UPDATE registration AS r SET status = c.status, via = c.via, seats = c.seats, rank = c.rank,
+        offered_seats = c.offered_seats, offered_until = c.offered_until,
+        wanted_at = c.wanted_at, revision = c.revision, updated_at = $10
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::int[],
+                $7::timestamptz[], $8::timestamptz[], $9::int[])
+        AS c (id, status, via, seats, rank, offered_seats, offered_until, wanted_at, revision)
+    WHERE r.id = c.id
+"""
+
+
+async def save(conn: AsyncConnection, changed: Sequence[Registration], now: datetime) -> None:
+    """Writes registrations that have changed under the locks of their events."""
+    if changed:
+        await (await driver(conn)).execute(
+            _SAVE,
+            [one.id for one in changed],
+            [one.status for one in changed],
+            [one.via for one in changed],
+            [one.seats for one in changed],
+            [one.rank for one in changed],
+            [one.offered_seats for one in changed],
+            [one.offered_until for one in changed],
+            [one.wanted_at for one in changed],
+            [one.revision for one in changed],
+            now,
+        )
+
+
+async def rerank(conn: AsyncConnection, ranks: Mapping[UUID, int]) -> None:
+    """Gives registrations another place in line."""
+    if ranks:
+        await (await driver(conn)).execute(
+            """
+            UPDATE registration SET rank = moved.rank
+            FROM unnest($1::uuid[], $2::bigint[]) AS moved (id, rank)
+            WHERE registration.id = moved.id
+            """,
+            list(ranks),
+            list(ranks.values()),
+        )
+
+
+async def end_offers_by(conn: AsyncConnection, event_id: UUID, ends: datetime) -> None:
+    """Lets no offer of this event last longer than until `ends`."""
+    await conn.execute(
+        sa.update(table)
+        .where(
+            table.c.event_id == event_id,
+            table.c.status == "offered",
+            table.c.offered_until > ends,
+        )
+        .values(offered_until=ends)
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -50,9 +51,9 @@ class Locked:
     seats: Seats
     light: Light | None
 
-    def after(self, seats: Seats) -> "Locked":
-        """The same with other counters and the light that they mean."""
-        shown = lights.show(seats, self.event.line, self.event.few_left, self.light)
+    def after(self, seats: Seats, now: datetime) -> "Locked":
+        """The same with other counters and the light that they mean at `now`."""
+        shown = lights.show(seats, self.event.line(now), self.event.few_left, self.light)
         return replace(self, seats=seats, light=shown)
 
 

@@ -60,10 +60,10 @@ async def test_it_examines_one_event_and_answers_about_a_person(
 
     code, answer = await doctor(stack, "--person", people[3].answer["id"])
     assert code == 0
-    assert "Promoted: was first in line when enough held seats were free." in answer
-    assert "promoted   1 seat, by line (first in line)" in answer
+    assert " as the first in line and was given 1 seat." in answer
+    assert "promoted, 1 seat, first in line (by line)" in answer
     code, answer = await doctor(stack, "--person", people[4].answer["id"])
-    assert "Not promoted: first in line, wants 1 seat, and 0 are held for it. The next" in answer
+    assert "It is first in line and no seat is free; the next to be freed comes to it." in answer
     assert "While it waited, 1 seat was freed; 1 party moved up with 1 seat." in answer
     assert "@" not in answer
     assert "Gast" not in answer

@@ -167,11 +167,11 @@ async def test_another_order_of_the_line_is_named(installation: Installation) ->
     event, people = await installation.booked_up()
     await installation.run(
         "waitlist",
-        "UPDATE entry SET seq = 99 WHERE registration_id = :id",
+        "UPDATE entry SET rank = 99 WHERE registration_id = :id",
         id=people[3].id,
     )
     found = await installation.findings(event)
-    assert f"{people[3].id} is number 5 with 1 seats here, and 99" in found[Check.ORDER].words
+    assert f"{people[3].id} has rank 5 with 1 seats here, and 99" in found[Check.ORDER].words
 
 
 async def test_somebody_promoted_twice_is_told(installation: Installation) -> None:

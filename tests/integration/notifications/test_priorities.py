@@ -43,6 +43,24 @@ async def test_a_promotion_waits_behind_no_crowd_of_confirmations(
     assert len(set(came)) == CROWD + 2
 
 
+async def test_an_offer_waits_behind_no_crowd_and_its_end_behind_no_mail_to_all(
+    db: Database, post_office: PostOffice
+) -> None:
+    story, anna, ben = Story(), uuid7(), uuid7()
+    crowd = [uuid7() for _ in range(CROWD)]
+    await tell(db, [story.published(), *(story.confirmed(one) for one in crowd)])
+    await tell(db, [story.waitlisted(ben), story.offered(ben)])
+    await sent_already(db, [*crowd[CROWD // 2 :], ben])
+    await tell(db, [story.changed(place="Stadthalle")])
+    await tell(db, [story.waitlisted(anna), story.offered(anna)])
+    await tell(db, [story.offer_ended(ben)])
+    half = CROWD // 2
+    came = await kinds_as_they_came(db, post_office, half + CROWD + 4)
+    assert came.index(f"offered.{anna}") < SOON
+    assert came.index(f"offer_ended.{ben}") < half + SOON
+    assert {one.partition(".")[0] for one in came[-half:]} == {"event_changed"}
+
+
 async def test_an_answer_waits_behind_no_mail_to_all(db: Database, post_office: PostOffice) -> None:
     story, anna = Story(), uuid7()
     crowd = [uuid7() for _ in range(CROWD)]

@@ -1,7 +1,7 @@
 """What registration tells, as messages in order, for the tests of notifications."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -17,16 +17,26 @@ from services.contracts.registration import (
     EventData,
     EventDetails,
     EventPublished,
+    OfferedData,
+    OfferEnded,
+    OfferEndedData,
+    PartyReduced,
+    PartyReducedData,
     RegistrationCancelled,
     RegistrationConfirmed,
+    RegistrationOffered,
     RegistrationWaitlisted,
     SeatsFreed,
     SeatsFreedData,
+    StillWanted,
+    StillWantedData,
     WaitlistedData,
 )
 from services.kit.ids import uuid7
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+UNTIL = NOW + timedelta(hours=24)
+"""When the offers run out."""
 
 
 @dataclass
@@ -67,40 +77,90 @@ class Story:
         registration_id: UUID,
         revision: int = 1,
         via: Literal["direct", "waitlist"] = "direct",
+        seats: int = 1,
         **person: Any,
     ) -> RegistrationConfirmed:
         data = ConfirmedData(
             registration_id=registration_id,
             revision=revision,
-            seats=1,
+            seats=seats,
             via=via,
             person=someone(registration_id, **person),
         )
         return RegistrationConfirmed(**self._next(), data=data)
 
     def waitlisted(
-        self, registration_id: UUID, position: int = 1, **person: Any
+        self, registration_id: UUID, position: int = 1, seats: int = 1, **person: Any
     ) -> RegistrationWaitlisted:
         data = WaitlistedData(
             registration_id=registration_id,
             revision=1,
-            seats=1,
+            seats=seats,
             position=position,
             person=someone(registration_id, **person),
         )
         return RegistrationWaitlisted(**self._next(), data=data)
 
     def cancelled(
-        self, registration_id: UUID, revision: int = 2, was: Any = "confirmed"
+        self,
+        registration_id: UUID,
+        revision: int = 2,
+        was: Any = "confirmed",
+        lapsed: bool = False,
     ) -> RegistrationCancelled:
         data = CancelledData(
             registration_id=registration_id,
             revision=revision,
             seats=1,
             was=was,
+            lapsed=lapsed,
             person=someone(registration_id),
         )
         return RegistrationCancelled(**self._next(), data=data)
+
+    def offered(
+        self, registration_id: UUID, revision: int = 2, seats: int = 1, party: int = 1
+    ) -> RegistrationOffered:
+        data = OfferedData(
+            registration_id=registration_id,
+            revision=revision,
+            seats=seats,
+            party=party,
+            until=UNTIL,
+            person=someone(registration_id),
+        )
+        return RegistrationOffered(**self._next(), data=data)
+
+    def offer_ended(
+        self,
+        registration_id: UUID,
+        revision: int = 3,
+        seats: int = 1,
+        reason: Any = "expired",
+        place: Any = "lost",
+        position: int | None = None,
+    ) -> OfferEnded:
+        data = OfferEndedData(
+            registration_id=registration_id,
+            revision=revision,
+            seats=seats,
+            reason=reason,
+            place=place,
+            position=position,
+            person=someone(registration_id),
+        )
+        return OfferEnded(**self._next(), data=data)
+
+    def reduced(
+        self, registration_id: UUID, revision: int = 2, seats: int = 1, was: Any = "waitlisted"
+    ) -> PartyReduced:
+        data = PartyReducedData(
+            registration_id=registration_id, revision=revision, seats=seats, was=was
+        )
+        return PartyReduced(**self._next(), data=data)
+
+    def still_wanted(self, registration_id: UUID) -> StillWanted:
+        return StillWanted(**self._next(), data=StillWantedData(registration_id=registration_id))
 
     def freed(self) -> SeatsFreed:
         return SeatsFreed(**self._next(), data=SeatsFreedData(seats=1))

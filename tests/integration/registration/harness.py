@@ -29,6 +29,7 @@ from services.kit.clock import FixedClock
 from services.kit.db import Database
 from services.kit.ids import uuid7
 from services.kit.tokens import TokenBox
+from services.registration.actions import Actions, What
 from services.registration.board import Board
 from services.registration.changes import Changes
 from services.registration.domain.form import SignUp
@@ -39,6 +40,8 @@ from services.registration.messages import Links
 from services.registration.programme import Programme
 from services.registration.schemas import EventIn, EventOut
 from services.registration.service import Service, SignedUp
+from services.registration.standing import Standing
+from services.registration.timer import Timer
 from tests.support import events
 
 # Nothing listens there: what is told through Redis goes nowhere.
@@ -70,6 +73,7 @@ class House:
             self.db, changes, self.clock, PUBLIC_URL, ZoneInfo("Europe/Berlin")
         )
         self.handler = Handler(changes, links, self.clock)
+        self.timer = Timer(Actions(self.db, self.clock, links, changes))
 
     async def event(self, **changes: Any) -> EventOut:
         """A new event, published, of 3 places."""
@@ -83,7 +87,15 @@ class House:
 
     async def cancel(self, who: SignedUp) -> None:
         """The person cancels, by the own link."""
-        await self.service.cancel(who.id, token_of(who))
+        await self.service.act(who.id, token_of(who), "cancel")
+
+    async def act(self, who: SignedUp, what: What, seats: int = 0) -> Standing:
+        """The person does this, by the own link."""
+        return await self.service.act(who.id, token_of(who), what, seats)
+
+    async def standing(self, who: SignedUp) -> Standing:
+        """What the person's own page says."""
+        return await self.service.registration(who.id, token_of(who))
 
     async def wish(self, *wishes: WaitlistMessage) -> None:
         """The consumer brings wishes of the waitlist."""
@@ -166,8 +178,9 @@ class Wishes:
         return SeatsReleased(**self._envelope(), data=SeatsReleasedData(seats=seats))
 
 
-async def assert_whole(house: House, event_id: UUID) -> None:
-    """The counters, the registrations and the messages of an event tell one and the same."""
+async def assert_whole(house: House, event_id: UUID, *, over: bool = False) -> None:
+    """The counters, the registrations and the messages of an event tell one and the same; with
+    `over` its line moves no more."""
     row, people, said = (
         await house.row(event_id),
         await house.people(event_id),
@@ -179,7 +192,9 @@ async def assert_whole(house: House, event_id: UUID) -> None:
     assert row.waiting == sum(p.seats for p in waiting)
     assert row.line == len(waiting)
     assert row.confirmed + row.held <= row.capacity
-    assert not row.waiting or row.confirmed + row.held == row.capacity
+    assert row.held >= sum(p.offered_seats or 0 for p in people)
+    if not over:
+        assert not row.waiting or row.confirmed + row.held == row.capacity
     assert [m.seq for m in said] == list(range(1, row.seq + 1))
     assert_told(said, people)
 
@@ -187,18 +202,35 @@ async def assert_whole(house: House, event_id: UUID) -> None:
 def assert_told(said: Sequence[Message], people: Sequence[Any]) -> None:
     """Who listens to the messages alone knows how every person stands."""
     state: dict[UUID, str] = {}
+    parties: dict[UUID, int] = {}
     for message in said:
         match message:
             case wire.RegistrationConfirmed():
                 state[message.data.registration_id] = "confirmed"
+                parties[message.data.registration_id] = message.data.seats
             case wire.RegistrationWaitlisted():
                 state[message.data.registration_id] = "waitlisted"
+                parties[message.data.registration_id] = message.data.seats
+            case wire.RegistrationOffered():
+                assert state[message.data.registration_id] == "waitlisted"
+                assert parties[message.data.registration_id] == message.data.party
+                state[message.data.registration_id] = "offered"
+            case wire.OfferEnded():
+                assert state[message.data.registration_id] == "offered"
+                lost = "expired" if message.data.reason == "expired" else "cancelled"
+                ended = lost if message.data.place == "lost" else "waitlisted"
+                state[message.data.registration_id] = ended
+            case wire.PartyReduced():
+                assert state[message.data.registration_id] == message.data.was
+                assert parties[message.data.registration_id] > message.data.seats
+                parties[message.data.registration_id] = message.data.seats
             case wire.RegistrationCancelled():
                 assert state[message.data.registration_id] == message.data.was
                 state[message.data.registration_id] = "cancelled"
             case _:
                 pass
     assert state == {p.id: p.status for p in people}
+    assert parties == {p.id: p.seats for p in people}
 
 
 @asynccontextmanager

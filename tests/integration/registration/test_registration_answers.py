@@ -66,7 +66,7 @@ async def test_a_cancellation_is_made_once_and_answered(
     event = await house.event(capacity=1)
     first, _ = [await house.sign_up(event, n) for n in range(2)]
     database.lost, database.after = 2, after
-    standing = await house.service.cancel(first.id, token_of(first))
+    standing = await house.service.act(first.id, token_of(first), "cancel")
     assert standing.status == "cancelled"
     said = [m.type for m in await house.said(event.id)]
     assert said[-2:] == ["registration.cancelled", "registration.seats_freed"]
@@ -87,9 +87,11 @@ async def test_a_database_that_stays_away_is_told_as_a_rush(lossy: tuple[House, 
 async def test_cancellations_of_many_events_share_a_transaction(house: House) -> None:
     made = [await house.event(capacity=1) for _ in range(5)]
     people = [await house.sign_up(event, 1) for event in made]
-    wrong = house.service.cancel(people[0].id, token_of(people[1]))
+    wrong = house.service.act(people[0].id, token_of(people[1]), "cancel")
     ends: Sequence[object] = await asyncio.gather(
-        *(house.service.cancel(p.id, token_of(p)) for p in people), wrong, return_exceptions=True
+        *(house.service.act(p.id, token_of(p), "cancel") for p in people),
+        wrong,
+        return_exceptions=True,
     )
     assert isinstance(ends[-1], NotFound)
     assert [e.status for e in ends[:-1]] == ["cancelled"] * 5  # type: ignore[attr-defined]

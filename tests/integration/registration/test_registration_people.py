@@ -101,7 +101,7 @@ async def test_standing_is_told_to_the_holder_of_the_link_alone(house: House) ->
         with pytest.raises(NotFound):
             await house.service.registration(registration_id, token)
         with pytest.raises(NotFound):
-            await house.service.cancel(registration_id, token)
+            await house.service.act(registration_id, token, "cancel")
     assert [p.status for p in await house.people(event.id)] == ["confirmed", "waitlisted"]
 
 

@@ -1,7 +1,5 @@
 """The operators' API over a real database, asked over HTTP without a socket."""
 
-import base64
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -9,43 +7,24 @@ from uuid import UUID
 import httpx
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
 from services.kit.db import Database
 from services.kit.ids import uuid7
-from services.kit.operators import Operator
 from services.waitlist import service
-from services.waitlist.app import create_app
-from services.waitlist.domain.facts import Described, Fact, Freed, Joined, Left
-from services.waitlist.settings import WaitlistSettings
+from services.waitlist.domain.facts import (
+    Described,
+    Fact,
+    Freed,
+    Joined,
+    Left,
+    LineRules,
+    Offered,
+    Prioritised,
+)
+from services.waitlist.domain.line import PRIORITY_STEP
 
 JOINED = datetime(2026, 3, 1, 11, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PUBLIC = "https://einlass.example.org"
-
-
-async def one_viewer(token: str) -> Operator | None:
-    """Knows one operator, of the least role."""
-    return Operator("vera", "viewer") if token == "vera's" else None
-
-
-@pytest_asyncio.fixture
-async def http(waitlist_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    settings = WaitlistSettings(
-        EINLASS_WAITLIST_DATABASE_URL=waitlist_url,
-        redis_url="redis://127.0.0.1:1",
-        kafka_bootstrap="127.0.0.1:1",
-        public_url=PUBLIC,
-        secret_key=SecretStr(base64.urlsafe_b64encode(bytes(32)).decode()),
-    )
-    app = create_app(settings)
-    app.state.introspection = one_viewer
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC) as client:
-        client.headers["Authorization"] = "Bearer vera's"
-        yield client
-    database: Database = app.state.db
-    await database.close()
 
 
 @pytest_asyncio.fixture
@@ -91,13 +70,59 @@ async def test_a_line_from_its_head(http: httpx.AsyncClient, parties: list[UUID]
 
 async def test_a_line_in_parts(http: httpx.AsyncClient, parties: list[UUID]) -> None:
     places: list[int] = []
-    after: int | None = 0
+    after: dict[str, int] = {}
     parts = 0
-    while after is not None:
-        page = (await http.get(line_at(parties), params={"limit": 2, "after": after})).json()
+    while True:
+        page = (await http.get(line_at(parties), params={"limit": 2, **after})).json()
         places += [one["place"] for one in page["entries"]]
-        after, parts = page["next_after"], parts + 1
+        parts += 1
+        if page["next_after"] is None:
+            break
+        after = {"after": page["next_after"]}
     assert (places, parts) == ([1, 2, 3], 2)
+
+
+async def test_a_line_in_parts_with_somebody_of_priority(
+    http: httpx.AsyncClient, db: Database, parties: list[UUID]
+) -> None:
+    async with db.transaction() as conn:
+        line = await service.line_of(conn, f"kurs-{parties[4]}")
+        order = Prioritised(NOW, parties[4], 1, "Ada", "a speaker")
+        await service.take(conn, {line.event_id: [order]}, NOW)
+    page = (await http.get(line_at(parties), params={"limit": 1})).json()
+    first = page["entries"][0]
+    assert (first["registration_id"], first["priority"]) == (str(parties[4]), 1)
+    assert first["rank"] == page["next_after"] == 5 - PRIORITY_STEP
+    rest = (await http.get(line_at(parties), params={"after": first["rank"]})).json()
+    assert [(one["place"], one["seq"]) for one in rest["entries"]] == [(2, 3), (3, 4)]
+
+
+async def test_a_line_tells_its_rules_and_whom_it_has_called_up(
+    http: httpx.AsyncClient, db: Database, parties: list[UUID]
+) -> None:
+    before = (await http.get(line_at(parties))).json()
+    assert before["rules"] == {
+        "promotion": "automatic",
+        "policy": "strict",
+        "passes": 3,
+        "ends_at": None,
+    }
+    assert (before["paused"], before["over"]) == (False, False)
+    assert [(one["state"], one["place"]) for one in before["called_up"]] == [("promoted", None)]
+
+    async with db.transaction() as conn:
+        line = await service.line_of(conn, f"kurs-{parties[4]}")
+        rules = LineRules("offer", "fill", 2, NOW)
+        facts: list[Fact] = [
+            Described(NOW, f"kurs-{parties[4]}", "Kurs", open=True, rules=rules),
+            Offered(NOW, parties[0], 2, NOW),
+        ]
+        await service.take(conn, {line.event_id: facts}, NOW)
+    page = (await http.get(line_at(parties))).json()
+    assert page["rules"]["ends_at"] == "2026-03-01T12:00:00Z"
+    assert page["over"] is True
+    [called_up] = page["called_up"]
+    assert (called_up["state"], called_up["until"]) == ("offered", "2026-03-01T12:00:00Z")
 
 
 async def test_a_ledger_newest_first_and_in_parts(
@@ -126,6 +151,9 @@ async def test_the_ledger_of_one_registration(http: httpx.AsyncClient, parties: 
         "registration_id": str(parties[0]),
         "reason": "first_in_line",
         "actor": "line",
+        "number": None,
+        "by": None,
+        "why": None,
     }
 
 
@@ -138,7 +166,8 @@ async def test_an_unknown_event_is_a_problem(http: httpx.AsyncClient, path: str)
 
 
 @pytest.mark.parametrize(
-    "query", [{"limit": 0}, {"limit": 501}, {"after": -1}, {"after": 2**63}, {"after": "x"}]
+    "query",
+    [{"limit": 0}, {"limit": 501}, {"after": -(2**63) - 1}, {"after": 2**63}, {"after": "x"}],
 )
 async def test_a_bad_query_is_a_problem(
     http: httpx.AsyncClient, parties: list[UUID], query: dict[str, Any]

@@ -1,7 +1,7 @@
 """Messages of `registration.v1` into a real database, by the consumer's own path."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from services.kit.consumer import Consumer
 from services.kit.db import Database
 from services.waitlist.handlers import OnRegistration
 from services.waitlist.models import entry, ledger, line
-from tests.integration.waitlist.story import NOW, Story, a_line_of_three
+from tests.integration.waitlist.story import NOW, Story, a_line_of_offers, a_line_of_three, rules
 
 
 @pytest.fixture
@@ -69,25 +69,24 @@ async def everything(db: Database, story: Story) -> tuple[Any, ...]:
             sa.select(ledger).where(ledger.c.event_id == story.event_id).order_by(ledger.c.id)
         )
         return (
-            [tuple(row)[1:] for row in lines],
-            [
-                (number[row.registration_id], row.seq, row.seats, row.state, row.ended_at)
-                for row in entries
-            ],
+            [tuple(row)[1:8] for row in lines],
+            [(number[row.registration_id], *tuple(row)[2:]) for row in entries],
             [
                 (number.get(row.registration_id), row.kind, row.seats, row.reason, row.actor)
                 for row in book
             ],
-            [
-                (
-                    message.seq,
-                    message.type,
-                    message.data.seats,
-                    isinstance(message, waitlist.Promoted) and number[message.data.registration_id],
-                )
-                for message in await said(db, story.event_id)
-            ],
+            [_wish(message, number) for message in await said(db, story.event_id)],
         )
+
+
+def _wish(message: waitlist.WaitlistMessage, number: dict[UUID, int]) -> tuple[Any, ...]:
+    match message:
+        case waitlist.Promoted(seq=seq, type=kind, data=data):
+            return seq, kind, data.seats, number[data.registration_id]
+        case waitlist.SeatsReleased(seq=seq, type=kind, data=data):
+            return seq, kind, data.seats, False
+        case waitlist.PlaceMoved(seq=seq, type=kind, data=data):
+            return seq, kind, data.rank, number[data.registration_id]
 
 
 @contextmanager
@@ -142,6 +141,84 @@ async def test_a_line_from_the_first_to_the_last(
     ]
 
 
+async def test_a_line_of_offers(db: Database, consumer: Consumer[wire.RegistrationMessage]) -> None:
+    story = a_line_of_offers()
+    await consumer.apply(records(story.messages))
+
+    lines, entries, book, wishes = await everything(db, story)
+    assert lines == [("seminar", "Seminar", True, 0, 0, 0, 7)]
+    assert [(row[0], row[2], row[3], row[6]) for row in entries] == [
+        (1, 2, "confirmed", 2),
+        (2, 2, "offered", 12),
+        (3, 1, "left", 4),
+        (4, 1, "left", 5),
+        (5, 2, "confirmed", 6),
+    ]
+    assert wishes == [
+        (1, "waitlist.promoted", 2, 1),
+        (2, "waitlist.promoted", 2, 2),
+        (3, "waitlist.promoted", 2, 1),
+        (4, "waitlist.promoted", 1, 4),
+        (5, "waitlist.promoted", 1, 5),
+        (6, "waitlist.promoted", 2, 2),
+        (7, "waitlist.seats_released", 2, False),
+    ]
+    assert book[5:] == [
+        (None, "freed", 2, None, "registration"),
+        (1, "promoted", 2, "part_of_party", "line"),
+        (1, "offered", 2, None, "registration"),
+        (1, "returned", 0, "declined", "registration"),
+        (None, "freed", 2, None, "registration"),
+        (2, "promoted", 2, "fits_before_head", "line"),
+        (1, "skipped", 0, "passed_by_smaller", "line"),
+        (2, "offered", 2, None, "registration"),
+        (2, "returned", 0, "expired", "registration"),
+        (1, "reduced", 2, None, "registration"),
+        (None, "freed", 2, None, "registration"),
+        (1, "promoted", 2, "first_in_line", "line"),
+        (1, "offered", 2, None, "registration"),
+        (1, "confirmed", 2, None, "registration"),
+        (5, "still_wanted", 0, None, "registration"),
+        (3, "left", 1, "lapsed", "registration"),
+        (None, "freed", 1, None, "registration"),
+        (4, "promoted", 1, "first_in_line", "line"),
+        (4, "offered", 1, None, "registration"),
+        (4, "left", 1, "expired", "registration"),
+        (None, "freed", 1, None, "registration"),
+        (5, "promoted", 1, "part_of_party", "line"),
+        (5, "offered", 1, None, "registration"),
+        (5, "confirmed", 1, None, "registration"),
+        (None, "freed", 4, None, "registration"),
+        (2, "promoted", 2, "first_in_line", "line"),
+        (None, "released", 2, "nobody_waits", "line"),
+        (2, "offered", 2, None, "registration"),
+    ]
+
+
+async def test_an_event_s_rules_are_the_line_s(
+    db: Database, consumer: Consumer[wire.RegistrationMessage]
+) -> None:
+    story = Story()
+    story.joined()
+    story.published()
+    await consumer.apply(records(story.messages))
+
+    async def known() -> Any:
+        async with db.read() as conn:
+            columns = line.c.promotion, line.c.policy, line.c.passes, line.c.ends_at
+            rows = await conn.execute(sa.select(*columns).where(line.c.event_id == story.event_id))
+            return tuple(rows.one())
+
+    assert await known() == ("automatic", "strict", 3, None)
+    story.published(rules=rules("fill", NOW))
+    story.freed(1)
+    await consumer.apply(records(story.messages[2:]))
+    assert await known() == ("offer", "fill", 2, NOW)
+    _, _, book, wishes = await everything(db, story)
+    assert wishes == [(1, "waitlist.seats_released", 1, False)]
+    assert book[-1] == (None, "released", 1, "ended", "line")
+
+
 async def test_a_repeat_changes_nothing(
     db: Database, consumer: Consumer[wire.RegistrationMessage]
 ) -> None:
@@ -167,10 +244,14 @@ async def test_a_repeat_from_before_the_inbox_was_pruned_changes_nothing(
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("told", [a_line_of_three, a_line_of_offers])
 async def test_batches_cut_anywhere_end_the_same(
-    db: Database, consumer: Consumer[wire.RegistrationMessage], seed: int
+    db: Database,
+    consumer: Consumer[wire.RegistrationMessage],
+    told: Callable[[], Story],
+    seed: int,
 ) -> None:
-    whole, cut = a_line_of_three(), a_line_of_three()
+    whole, cut = told(), told()
     await consumer.apply(records(whole.messages))
     rest, random = records(cut.messages), Random(seed)
     while rest:

@@ -13,7 +13,7 @@ from services.registration.domain.light import FewLeft
 from services.registration.domain.recount import Counted, Row
 from services.waitlist.audit import Line, Since, Story
 from services.waitlist.domain.line import Actor, Entry, Kind, Reason, Record, State
-from services.waitlist.repository import LedgerRow
+from services.waitlist.domain.model import LedgerRow
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVENT, WHO = UUID(int=1), UUID(int=2)
@@ -28,18 +28,20 @@ def case(status: Status = "published", **changes: Any) -> Case:
         replace(event, status=status),
         Row(5, 4, 1, 3, 2, 9),
         "red",
-        Counted(4, 3, 2, 9),
+        Counted(4, 3, 2, 0, 9),
         Decimal(0),
         Decimal(0),
+        NOW,
     )
     person = Person(
         WHO, EVENT, 7, "waitlisted", None, 2, "waitlisted", 3, 1, NOW, NOW, before=1, seats_before=1
     )
     story = Story(
-        Entry(WHO, 7, 2, NOW),
+        Entry(WHO, 7, 2, NOW, 7),
         before=1,
+        seats_before=1,
         ledger=[LedgerRow(4, Record(Kind.JOINED, 2, NOW, Actor.REGISTRATION, WHO))],
-        since=Since(freed=2, promoted=1, parties=1, released=0),
+        since=Since(freed=2, promoted=1, parties=1, later=0, released=0),
     )
     line = Line(EVENT, "seminar", "Seminar", free=1, waiting=3, length=2)
     return replace(Case(person, recount, line, story), **changes)
@@ -48,24 +50,23 @@ def case(status: Status = "published", **changes: Any) -> Case:
 def first(**changes: Any) -> Case:
     """The same person as the first in line."""
     made = case(**changes)
-    return replace(made, person=replace(made.person, before=0, seats_before=0))
+    assert made.story is not None
+    return replace(made, story=replace(made.story, before=0, seats_before=0))
 
 
 def test_somebody_behind_others_is_told_the_place() -> None:
     said = explain(case())
     assert said[0] == f"Registration {WHO} for seminar: waitlisted, 2 seats."
     assert said[1].endswith("joined the line at place 3.")
-    assert said[2] == (
-        "Not promoted: at place 2 now, behind 1 party with 1 seat. Nobody is passed over."
-    )
+    assert said[2] == "1 party is before it, with 1 seat."
     assert said[3] == "While it waited, 2 seats were freed; 1 party moved up with 1 seat."
-    assert said[4] == "  2026-03-01 12:00:00  joined     2 seats, by registration"
+    assert said[4] == "  1 March 2026, 12:00 UTC  joined, 2 seats (by registration)"
 
 
 def test_the_first_whose_party_does_not_fit_waits_for_more() -> None:
     assert explain(first())[2] == (
-        "Not promoted: first in line, wants 2 seats, and 1 is held for it. "
-        "The next to be freed comes to it."
+        "1 seat is free, the party needs 2 and the policy is strict: what is free stays held "
+        "for it."
     )
 
 
@@ -90,20 +91,37 @@ def test_a_promotion_that_was_not_answered_is_told() -> None:
 
 def test_an_event_called_off_promotes_nobody() -> None:
     assert explain(first(status="called_off"))[2] == (
-        "Not promoted: the event is called off, and its line is closed."
+        "The event is called off, so nobody moves up any more."
     )
 
 
 def test_somebody_who_left_is_told_whether_a_promotion_was_on_its_way() -> None:
     made = case()
-    gone = replace(made, person=replace(made.person, status="cancelled"))
-    assert explain(gone)[2] == "Not promoted: left before enough seats were freed."
     assert made.story is not None
+    entry = replace(made.story.entry, state=State.LEFT, ended_at=NOW)
+    gone = LedgerRow(6, Record(Kind.LEFT, 2, NOW, Actor.REGISTRATION, WHO))
+    story = replace(made.story, entry=entry, ledger=[*made.story.ledger, gone])
+    person = replace(made.person, status="cancelled")
+    said = explain(replace(made, person=person, story=story))
+    assert said[2] == "It left the line on 1 March 2026, 12:00 UTC."
+
     promoted = LedgerRow(5, Record(Kind.PROMOTED, 2, NOW, Actor.LINE, WHO, Reason.FIRST_IN_LINE))
-    story = replace(made.story, ledger=[*made.story.ledger, promoted])
-    said = explain(replace(gone, story=story))
-    assert said[2] == "Was promoted, and cancelled then or before the promotion arrived."
-    assert said[-1] == "  2026-03-01 12:00:00  promoted   2 seats, by line (first in line)"
+    late = replace(gone.record, reason=Reason.LEFT_AFTER_PROMOTION)
+    story = replace(story, ledger=[*made.story.ledger, promoted, LedgerRow(6, late)])
+    said = explain(replace(made, person=person, story=story))
+    assert said[2] == (
+        "It was promoted on 1 March 2026, 12:00 UTC as the first in line, and left on 1 March "
+        "2026, 12:00 UTC before it had its seats."
+    )
+    assert said[-2] == "  1 March 2026, 12:00 UTC  promoted, 2 seats, first in line (by line)"
+
+
+def test_where_the_services_see_somebody_differently_that_is_said() -> None:
+    made = case()
+    offered = replace(made, person=replace(made.person, status="offered"))
+    assert explain(offered)[2].startswith(
+        "The line takes this party for waiting, registration for offered."
+    )
 
 
 def test_somebody_with_a_place_from_the_start_never_waited() -> None:

@@ -3,9 +3,10 @@
 A failing run prints the blob that repeats it (`@reproduce_failure`), and pytest the seed.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -21,9 +22,20 @@ from hypothesis.stateful import (
 
 from services.registration.domain import seats as rules
 from services.waitlist.domain import line as lines
-from services.waitlist.domain.facts import Fact, Freed, Joined
-from services.waitlist.domain.line import Kind, Promote, State, Wish
-from tests.unit.flow.flow import Applicant, Channel, Message, Registration, Waitlist
+from services.waitlist.domain.facts import (
+    Ended,
+    Fact,
+    Freed,
+    LineRules,
+    Paused,
+    Prioritised,
+    PromotedByHand,
+    Resumed,
+)
+from services.waitlist.domain.line import Entry, Kind, Promote, Release, State, Wish
+from services.waitlist.domain.queue import Queue
+from services.waitlist.domain.turn import Turn
+from tests.unit.flow.flow import END, NOW, Applicant, Channel, Message, Registration, Waitlist
 
 ADDRESSES: Final = tuple("abcdefghijklmnopqrstuvwx")
 _PARTY: Final = st.builds(
@@ -31,6 +43,12 @@ _PARTY: Final = st.builds(
     st.integers(1, 3),
     st.sampled_from(ADDRESSES),
     st.none() | st.binary(min_size=1, max_size=1),
+)
+_RULES: Final = st.builds(
+    LineRules,
+    policy=st.sampled_from(("strict", "fill", "partial")),
+    passes=st.integers(0, 3),
+    ends_at=st.just(END),
 )
 
 
@@ -43,12 +61,32 @@ class Flow(RuleBasedStateMachine):
         self.wished: Channel[Wish] = Channel()
         self.registration = Registration(self.told)
         self.waitlist = Waitlist(self.wished)
+        self.overridden = False
+        self.calm = True
 
     # People and operators
 
-    @initialize(parties=st.lists(_PARTY, min_size=3, max_size=8))
-    def many_come_at_once(self, parties: list[Applicant]) -> None:
-        self.registration.sign_up(parties)
+    @initialize(
+        parties=st.lists(_PARTY, min_size=4, max_size=12),
+        calm=st.booleans(),
+        rules=_RULES,
+        asks=st.booleans(),
+        after=st.sampled_from(("out", "end")),
+    )
+    def many_come_at_once(
+        self,
+        parties: list[Applicant],
+        calm: bool,
+        rules: LineRules,
+        asks: bool,
+        after: Literal["out", "end"],
+    ) -> None:
+        """In a `calm` run no operator interferes and no end comes."""
+        self.calm = calm
+        ours = self.registration
+        ours.settings, ours.asks, ours.after = rules, asks or rules.policy == "partial", after
+        self.waitlist.line = replace(self.waitlist.line, rules=rules)
+        ours.sign_up(parties)
 
     @rule(parties=st.lists(_PARTY, min_size=1, max_size=4))
     def sign_up(self, parties: list[Applicant]) -> None:
@@ -59,12 +97,54 @@ class Flow(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         self.registration.cancel(data.draw(st.sampled_from(sorted(self.registration.people))))
 
+    @precondition(lambda self: self.registration.offered())
+    @rule(data=st.data(), does=st.sampled_from(("accept", "decline", "run out")))
+    def answer(self, data: st.DataObject, does: str) -> None:
+        who = data.draw(st.sampled_from([one.id for one in self.registration.offered()]))
+        if does == "accept":
+            self.registration.accept(who)
+        else:
+            self.registration.end_offer(who, "declined" if does == "decline" else "expired")
+
+    @precondition(lambda self: self.registration.people)
+    @rule(data=st.data(), by=st.integers(1, 2))
+    def reduce(self, data: st.DataObject, by: int) -> None:
+        who = data.draw(st.sampled_from(sorted(self.registration.people)))
+        self.registration.reduce(who, by)
+
+    @precondition(lambda self: not self.calm)
+    @rule(reason=st.just("because"))
+    def pause_or_resume(self, reason: str) -> None:
+        paused = self.waitlist.line.paused
+        self.waitlist.take([(Resumed if paused else Paused)(NOW, "kim", reason)])
+
+    @precondition(lambda self: not self.calm and self.waitlist.waiting())
+    @rule(data=st.data(), priority=st.integers(-1, 2), by_hand=st.booleans())
+    def order(self, data: st.DataObject, priority: int, by_hand: bool) -> None:
+        if not self.waitlist.line.open or self.waitlist.now >= END:
+            return
+        who = data.draw(st.sampled_from([one.registration_id for one in self.waitlist.waiting()]))
+        self.overridden = True
+        if by_hand:
+            self.waitlist.take([PromotedByHand(NOW, who, "kim", "because")])
+        else:
+            self.waitlist.take([Prioritised(NOW, who, priority, "kim", "because")])
+
+    @precondition(lambda self: not self.calm and len(self.registration.people) > 9)
+    @rule(here=st.booleans())
+    def the_end_comes(self, here: bool) -> None:
+        """By the clock of the one; the other's may say otherwise for a while."""
+        if here:
+            self.registration.over = True
+        else:
+            self.waitlist.now = END
+
     @rule(capacity=st.integers(1, 9))
     def resize(self, capacity: int) -> None:
         if not self.registration.called_off:
             self.registration.resize(capacity)
 
-    @precondition(lambda self: len(self.registration.people) > 8)
+    @precondition(lambda self: not self.calm and len(self.registration.people) > 8)
     @rule()
     def call_off(self) -> None:
         if not self.registration.called_off:
@@ -103,6 +183,9 @@ class Flow(RuleBasedStateMachine):
     @rule()
     def everything_arrives(self) -> None:
         """Nothing is on its way any more, and everybody is where they should be."""
+        if self.registration.over or self.waitlist.now >= END:
+            self.registration.over, self.waitlist.now = True, END
+            self.waitlist.take([Ended(END)])
         for _ in range(1000):
             if not (self.told.under_way() or self.wished.under_way()):
                 break
@@ -112,17 +195,33 @@ class Flow(RuleBasedStateMachine):
             self.wished.receive(len(self.wished.log), self.registration.hear)
         else:
             raise AssertionError("the two answer each other for ever")
-        ours, line = self.registration, self.waitlist.line
-        assert ours.seats.held == line.free
+        ours, line, waiting = self.registration, self.waitlist.line, self.waitlist.waiting()
+        assert ours.seats.held == line.free + sum(one.offered for one in ours.offered())
         if ours.called_off:
             assert not line.open
             return
-        assert [one.id for one in ours.waiting()] == [
-            entry.registration_id for entry in self.waitlist.waiting()
-        ]
-        waiting = self.waitlist.waiting()
-        assert line.free < waiting[0].seats if waiting else line.free == 0
-        assert State.PROMOTED not in {entry.state for entry in self.waitlist.entries.values()}
+        if ours.over:
+            assert line.free == 0
+            return
+        assert [one.id for one in ours.waiting()] == [one.registration_id for one in waiting]
+        states = Counter(entry.state for entry in self.waitlist.entries.values())
+        assert states[State.PROMOTED] == 0
+        assert states[State.OFFERED] == len(ours.offered())
+        if not waiting:
+            assert line.free == 0 or line.paused
+        elif not line.paused:
+            assert line.free < waiting[0].seats
+            self._nothing_idle(line, waiting)
+
+    def _nothing_idle(self, line: lines.Line, waiting: Sequence[Entry]) -> None:
+        """No seat is free that the policy would give."""
+        head, policy = waiting[0], line.rules.policy
+        if policy == "partial" and not head.whole:
+            assert line.free == 0
+        elif policy != "strict":
+            passed = sum(rank > head.rank for rank in line.passed_by)
+            fits = any(one.seats <= line.free for one in waiting)
+            assert passed == line.rules.passes or not fits
 
     def _channel(self, told: bool) -> Channel[Any]:
         return self.told if told else self.wished
@@ -139,20 +238,30 @@ class Flow(RuleBasedStateMachine):
     def a_seat_goes_to_those_who_wait(self) -> None:
         seats, waiting = self.registration.seats, self.registration.waiting()
         assert (seats.line, seats.waiting) == (len(waiting), sum(one.seats for one in waiting))
-        assert not waiting or seats.free == 0
+        assert not self.registration.line.waits(seats) or seats.free == 0
 
     @invariant()
     def every_held_seat_is_in_one_place(self) -> None:
         freed = sum(one.seats for one in self.told.under_way() if isinstance(one, Freed))
-        wished = sum(one.seats for one in self.wished.under_way())
-        assert self.registration.seats.held == self.waitlist.line.free + freed + wished
+        wished = sum(
+            one.seats for one in self.wished.under_way() if isinstance(one, Promote | Release)
+        )
+        offered = sum(one.offered for one in self.registration.offered())
+        line = self.waitlist.line
+        assert self.registration.seats.held == line.free + freed + wished + offered
 
     @invariant()
     def nobody_is_passed_over_or_promoted_twice(self) -> None:
-        for order in (self.waitlist.promoted(), self.registration.moved_up):
-            assert order == sorted(set(order))
-        promoted, waiting = self.waitlist.promoted(), self.waitlist.waiting()
-        assert not promoted or not waiting or promoted[-1] < waiting[0].seq
+        if self.overridden:
+            return
+        rules = self.registration.settings
+        passes = 0 if rules.policy == "strict" else rules.passes
+        assert max(self.waitlist.passes.values(), default=0) <= passes
+        if rules.policy == "strict" and self.registration.after == "out":
+            for order in (self.waitlist.promoted(), self.registration.moved_up):
+                assert order == sorted(set(order))
+            promoted, waiting = self.waitlist.promoted(), self.waitlist.waiting()
+            assert not promoted or not waiting or promoted[-1] < waiting[0].seq
 
     @invariant()
     def the_ledger_adds_up(self) -> None:
@@ -189,31 +298,25 @@ def _repeats_are_handled_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_seat_is_lost_when_its_taker_has_left(patch: pytest.MonkeyPatch) -> None:
-    right = rules.promote
-
-    def wrong(seats: rules.Seats, party: int, *, still_waits: bool) -> rules.Freed:
-        freed = right(seats, party, still_waits=still_waits)
-        return freed if still_waits else rules.Freed(seats)
-
-    patch.setattr(rules, "promote", wrong)
+    patch.setattr(rules, "give_back", lambda seats, held, line: rules.Freed(seats))
 
 
 def _a_passer_by_gets_a_freed_seat(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rules, "_hold_for_line", lambda seats: rules.Freed(seats))
+    patch.setattr(rules, "_hold_for_line", lambda seats, line: rules.Freed(seats))
+
+
+def _an_offer_takes_its_seats_twice(patch: pytest.MonkeyPatch) -> None:
+    right = rules.accept
+    patch.setattr(rules, "accept", lambda seats, n: replace(right(seats, n), held=seats.held))
 
 
 def _the_last_in_line_moves_up_first(patch: pytest.MonkeyPatch) -> None:
-    right = lines.decide
+    right = Queue.put
 
-    def mirrored(one: Any) -> Any:
-        return replace(one, seq=-one.seq)
+    def wrong(self: Queue, entry: Entry) -> None:
+        right(self, replace(entry, rank=-entry.rank) if entry.rank > 0 else entry)
 
-    def wrong(line: lines.Line, known: Any, facts: Any, now: Any) -> lines.Decision:
-        told = [mirrored(fact) if isinstance(fact, Joined) else fact for fact in facts]
-        found = right(line, [mirrored(entry) for entry in known], told, now)
-        return replace(found, entries=tuple(mirrored(entry) for entry in found.entries))
-
-    patch.setattr(lines, "decide", wrong)
+    patch.setattr(Queue, "put", wrong)
 
 
 def _a_promotion_takes_one_seat_too_few(patch: pytest.MonkeyPatch) -> None:
@@ -228,13 +331,38 @@ def _a_promotion_takes_one_seat_too_few(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_line_reads_too_few_of_its_entries(patch: pytest.MonkeyPatch) -> None:
-    right = lines.heads_needed
-    patch.setattr(lines, "heads_needed", lambda line, facts: min(1, right(line, facts)))
+    right = lines.needed
+
+    def wrong(line: lines.Line, facts: Sequence[Fact]) -> lines.Needed:
+        asked = right(line, facts)
+        return replace(asked, heads=min(1, asked.heads), per_size=0)
+
+    patch.setattr(lines, "needed", wrong)
+
+
+def _who_waits_is_passed_once_too_often(patch: pytest.MonkeyPatch) -> None:
+    right = Turn._pass
+
+    def wrong(self: Turn, head: Entry) -> bool:
+        kept = self.line
+        self.line = replace(kept, rules=replace(kept.rules, passes=kept.rules.passes + 1))
+        passed = right(self, head)
+        self.line = kept
+        return passed
+
+    patch.setattr(Turn, "_pass", wrong)
+
+
+def _a_line_that_is_over_keeps_its_seats(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lines.Line, "over", lambda self, now: False)
 
 
 BROKEN: Final[tuple[Break, ...]] = (
     _repeats_are_handled_again,
     _a_seat_is_lost_when_its_taker_has_left,
+    _an_offer_takes_its_seats_twice,
+    _who_waits_is_passed_once_too_often,
+    _a_line_that_is_over_keeps_its_seats,
     _a_passer_by_gets_a_freed_seat,
     _the_last_in_line_moves_up_first,
     _a_promotion_takes_one_seat_too_few,
@@ -249,7 +377,7 @@ def test_a_broken_rule_is_found(broken: Break, monkeypatch: pytest.MonkeyPatch) 
         run_state_machine_as_test(
             Flow,
             settings=settings(
-                max_examples=200,
+                max_examples=600,
                 stateful_step_count=40,
                 deadline=None,
                 database=None,

@@ -4,13 +4,14 @@ from datetime import UTC, date, datetime, time
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from html.parser import HTMLParser
 from typing import Any, Final, get_args
 from uuid import UUID
 
 from services.contracts.envelope import Locale, Person
 from services.contracts.notifications import MailKind
 from services.contracts.registration import Day, EventDetails
-from services.notifications.domain.mail import Mail, MailContent
+from services.notifications.domain.mail import Mail, MailContent, Offer
 from services.notifications.mailer import Identity, Mailer
 from services.notifications.mime import Envelope, Mailbox
 
@@ -64,12 +65,22 @@ def person(locale: Locale = "de", **changes: Any) -> Person:
     )
 
 
+def offer(**changes: Any) -> Offer:
+    """A place that is held until the evening of 24 August."""
+    until = datetime(2023, 8, 24, 16, tzinfo=UTC)
+    return Offer(**{"seats": 1, "party": 1, "until": until, **changes})
+
+
 def letter(kind: MailKind, locale: Locale = "de", **content: Any) -> Mail:
     """A mail of the ledger, as such a mail usually is."""
     usual: dict[str, Any] = {"event": event(), "person": person(locale), "seats": 1}
-    usual["holds_place"] = kind != "waitlisted"
+    usual["holds_place"] = kind not in ("waitlisted", "offered", "offer_ended")
     if kind == "waitlisted":
         usual["position"] = 3
+    if kind == "offered":
+        usual["offer"] = offer()
+    if kind == "offer_ended":
+        usual["offer"] = offer(end="expired", place="lost")
     if kind == "event_changed":
         usual |= {"changes": ("place",), "former_days": event().days}
     if kind == "event_called_off":
@@ -114,3 +125,33 @@ def calendars_of(message: EmailMessage) -> list[tuple[str, bytes]]:
         for part in message.walk()
         if part.get_content_type() == "text/calendar"
     ]
+
+
+class Text(HTMLParser):
+    """Collects the text and the addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self.links: list[str] = []
+        self._skip = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._skip += tag in ("style", "title")
+        if tag in ("p", "br", "td", "div"):
+            self.said.append(" ")
+        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._skip -= tag in ("style", "title")
+
+    def handle_data(self, data: str) -> None:
+        if not self._skip:
+            self.said.append(data)
+
+
+def shown(html: str) -> tuple[str, list[str]]:
+    """The words of a page in one line, and its addresses."""
+    page = Text()
+    page.feed(html)
+    return " ".join("".join(page.said).split()), page.links

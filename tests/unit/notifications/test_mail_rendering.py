@@ -1,12 +1,11 @@
 """Every mail says what it has to, in both languages, in text, in HTML and to the calendar."""
 
 import re
-from datetime import date
-from html.parser import HTMLParser
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
@@ -25,39 +24,13 @@ from tests.unit.notifications.letters import (
     letter,
     person,
     read,
+    shown,
     text_of,
 )
 
 every_mail = pytest.mark.parametrize(
     ("kind", "locale"), [(kind, locale) for kind in KINDS for locale in LOCALES]
 )
-
-
-class Text(HTMLParser):
-    """Collects the text and the addresses of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-        self.links: list[str] = []
-        self._skip = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._skip += tag in ("style", "title")
-        self.links += [value or "" for name, value in attrs if name in ("href", "src")]
-
-    def handle_endtag(self, tag: str) -> None:
-        self._skip -= tag in ("style", "title")
-
-    def handle_data(self, data: str) -> None:
-        if not self._skip:
-            self.said.append(data)
-
-
-def shown(html: str) -> tuple[str, list[str]]:
-    page = Text()
-    page.feed(html)
-    return " ".join("".join(page.said).split()), page.links
 
 
 SAID: dict[tuple[MailKind, Locale], tuple[str, str]] = {
@@ -69,6 +42,10 @@ SAID: dict[tuple[MailKind, Locale], tuple[str, str]] = {
     ("promoted", "en"): ("You have moved up: Die", "You have a place."),
     ("cancelled", "de"): ("Ihre Abmeldung: Die", "Sie sind abgemeldet."),
     ("cancelled", "en"): ("Your cancellation: Die", "You are no longer signed up."),
+    ("offered", "de"): ("Ein Platz ist für Sie frei: Die", "Wir halten einen Platz für Sie frei."),
+    ("offered", "en"): ("A place is free for you: Die", "We are holding a place for you."),
+    ("offer_ended", "de"): ("Angebot abgelaufen: Die", "Unser Angebot ist abgelaufen."),
+    ("offer_ended", "en"): ("Offer run out: Die", "Our offer has run out."),
     ("event_changed", "de"): ("Geändert: Die", "Die Veranstaltung hat sich geändert."),
     ("event_changed", "en"): ("Changed: Die", "The event has changed."),
     ("event_called_off", "de"): ("Fällt aus: Die", "Die Veranstaltung fällt aus."),
@@ -176,6 +153,20 @@ def test_the_deadline_for_cancelling_is_said_in_local_time() -> None:
     assert "Abmelden können Sie" not in text_of(without)
 
 
+@pytest.mark.parametrize("kind", ["confirmed", "promoted", "event_changed"])
+def test_who_can_no_longer_cancel_is_not_told_to(kind: MailKind) -> None:
+    """The mail is of noon on 1 July."""
+    closed = event(cancel_until=datetime(2023, 7, 1, 12, tzinfo=UTC))
+    open_still = event(cancel_until=datetime(2023, 7, 1, 12, 1, tzinfo=UTC))
+    message = read(MAILER.render(letter(kind, event=closed)))
+    for text in (" ".join(text_of(message).split()), shown(html_of(message))[0]):
+        assert "sagen Sie bitte dem Veranstalter Bescheid; antworten Sie einfach" in text
+        assert "abmelden" not in text
+        assert "Anmeldung ansehen" in text
+    assert "/cancel" not in html_of(message) + text_of(message)
+    assert "oder abmelden:" in text_of(read(MAILER.render(letter(kind, event=open_still))))
+
+
 def test_what_is_new_is_marked() -> None:
     content: dict[str, Any] = {
         "event": event(place=None, title="Neu"),
@@ -206,6 +197,8 @@ def test_who_left_the_line_is_told_so() -> None:
         ("cancelled", ["CANCEL"]),
         ("event_called_off", ["CANCEL"]),
         ("waitlisted", []),
+        ("offered", []),
+        ("offer_ended", []),
     ],
 )
 def test_the_calendar_of_who_has_a_place(kind: MailKind, methods: list[str]) -> None:
@@ -243,6 +236,8 @@ def test_a_change_takes_away_days_that_are_no_longer() -> None:
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
+# The first mail of a kind takes its time: its templates are compiled.
+@settings(deadline=None)
 @given(anything, anything, anything, anything, st.sampled_from(KINDS), st.sampled_from(LOCALES))
 def test_whatever_is_put_in_nothing_breaks_out(
     title: str, name: str, place: str, reason: str, kind: MailKind, locale: Locale

@@ -20,15 +20,24 @@ from services.contracts.registration import (
     EventData,
     EventDetails,
     EventPublished,
+    OfferedData,
+    OfferEnded,
+    OfferEndedData,
+    PartyReduced,
+    PartyReducedData,
     RegistrationCancelled,
     RegistrationConfirmed,
     RegistrationMessage,
+    RegistrationOffered,
     RegistrationWaitlisted,
     SeatsFreed,
     SeatsFreedData,
+    StillWanted,
+    StillWantedData,
     WaitlistedData,
 )
-from services.notifications.domain.mail import sequence_of
+from services.notifications.domain.errors import UnknownRegistration
+from services.notifications.domain.mail import Offer, sequence_of
 from services.notifications.domain.plan import EventStep, Registrations, plan
 from services.notifications.domain.retry import (
     FIRST_PAUSE,
@@ -39,6 +48,13 @@ from services.notifications.domain.retry import (
     GivenUp,
     Refused,
     decide,
+)
+from services.notifications.domain.standing import (
+    AboutSomebody,
+    RegistrationStep,
+    Standing,
+    asks_before,
+    follow,
 )
 from tests.unit.notifications.letters import event, person
 
@@ -81,10 +97,16 @@ def messages() -> list[RegistrationMessage]:
     ]
 
 
+def steps_of(told: list[RegistrationMessage]) -> list[RegistrationStep]:
+    """What is planned for people of whom nothing was known before."""
+    about = [one for step in plan(told) if isinstance(step, Registrations) for one in step.messages]
+    return follow(about, {})
+
+
 def test_the_plan_keeps_the_order_where_it_matters() -> None:
     steps = plan(messages())
     shape = [
-        tuple(one.kind for one in step.steps)
+        tuple(one.type.removeprefix("registration.") for one in step.messages)
         if isinstance(step, Registrations)
         else (step.announce, step.changes, step.reason)
         for step in steps
@@ -94,22 +116,167 @@ def test_the_plan_keeps_the_order_where_it_matters() -> None:
         ("confirmed", "waitlisted"),
         ("event_changed", ("place",), None),
         (None, (), None),
-        ("promoted", "cancelled"),
+        ("confirmed", "cancelled"),
         ("event_called_off", (), "Sturm"),
     ]
     assert isinstance(steps[0], EventStep)
 
 
 def test_a_step_says_who_holds_a_place() -> None:
-    steps = [
-        one for step in plan(messages()) if isinstance(step, Registrations) for one in step.steps
-    ]
-    assert [(s.kind, s.status, s.holds_place, s.position, s.revision) for s in steps] == [
+    steps = steps_of(messages())
+    assert [(s.kind, s.standing.status, s.holds_place, s.position, s.revision) for s in steps] == [
         ("confirmed", "confirmed", True, None, 1),
         ("waitlisted", "waitlisted", False, 1, 1),
         ("promoted", "confirmed", True, None, 2),
         ("cancelled", "cancelled", True, None, 2),
     ]
+
+
+UNTIL = NOW + timedelta(hours=20)
+
+
+def waits(party: int) -> RegistrationWaitlisted:
+    data = WaitlistedData(
+        registration_id=ANNA, revision=1, seats=party, position=1, person=person()
+    )
+    return RegistrationWaitlisted(**head(1), data=data)
+
+
+def offered(seats: int, party: int, revision: int = 2) -> RegistrationOffered:
+    data = OfferedData(
+        registration_id=ANNA,
+        revision=revision,
+        seats=seats,
+        party=party,
+        until=UNTIL,
+        person=person(),
+    )
+    return RegistrationOffered(**head(revision), data=data)
+
+
+def ended(seats: int, reason: Any, place: Any, position: int | None = None) -> OfferEnded:
+    data = OfferEndedData(
+        registration_id=ANNA,
+        revision=3,
+        seats=seats,
+        reason=reason,
+        place=place,
+        position=position,
+        person=person(),
+    )
+    return OfferEnded(**head(3), data=data)
+
+
+def moved_up(seats: int, revision: int = 3) -> RegistrationConfirmed:
+    data = ConfirmedData(
+        registration_id=ANNA, revision=revision, seats=seats, via="waitlist", person=person()
+    )
+    return RegistrationConfirmed(**head(revision), data=data)
+
+
+def reduced(seats: int, revision: int = 2, was: Any = "waitlisted") -> PartyReduced:
+    data = PartyReducedData(registration_id=ANNA, revision=revision, seats=seats, was=was)
+    return PartyReduced(**head(revision), data=data)
+
+
+def test_an_offer_is_of_seats_and_the_party_goes_on_waiting() -> None:
+    _, step = steps_of([waits(4), offered(2, 4)])
+    offer = Offer(seats=2, party=4, until=UNTIL)
+    assert (step.kind, step.position, step.holds_place, step.offer) == (
+        "offered",
+        None,
+        False,
+        offer,
+    )
+    assert step.standing == Standing("offered", 4, person(), offer)
+
+
+@pytest.mark.parametrize(
+    ("reason", "place", "position", "status"),
+    [
+        ("declined", "lost", None, "cancelled"),
+        ("expired", "lost", None, "cancelled"),
+        ("declined", "kept", None, "waitlisted"),
+        ("expired", "end", 7, "waitlisted"),
+    ],
+)
+def test_the_end_of_an_offer_remembers_party_and_time(
+    reason: str, place: str, position: int | None, status: str
+) -> None:
+    *_, step = steps_of([waits(4), offered(2, 4), ended(2, reason, place, position)])
+    assert (step.kind, step.position, step.holds_place) == ("offer_ended", position, False)
+    assert (step.standing.status, step.standing.seats, step.standing.offer) == (status, 4, None)
+    assert step.offer is not None
+    assert step.offer.model_dump() == {
+        "seats": 2,
+        "party": 4,
+        "until": UNTIL,
+        "end": reason,
+        "place": place,
+    }
+
+
+def test_the_end_of_an_offer_of_which_nothing_was_heard() -> None:
+    (step,) = steps_of([ended(2, "expired", "lost")])
+    assert step.offer is not None
+    assert (step.offer.party, step.offer.until) == (2, NOW)
+
+
+def test_moving_up_after_an_offer_is_accepting_it() -> None:
+    *_, given = steps_of([waits(4), moved_up(4)])
+    assert (given.kind, given.offer, given.standing.status) == ("promoted", None, "confirmed")
+    *_, taken = steps_of([waits(4), offered(2, 4), moved_up(2)])
+    assert (taken.kind, taken.standing.seats, taken.holds_place) == ("promoted", 2, True)
+    assert taken.offer == Offer(seats=2, party=4, until=UNTIL, end="accepted")
+    # An offer that has ended is none, although one was there once.
+    *_, later = steps_of(
+        [waits(4), offered(2, 4), ended(2, "declined", "kept"), moved_up(4, revision=4)]
+    )
+    assert later.offer is None
+
+
+def test_a_smaller_party_is_known_and_no_mail_says_so() -> None:
+    *_, waiting = steps_of([waits(4), reduced(3)])
+    assert (waiting.kind, waiting.revision) == (None, 2)
+    assert waiting.standing == Standing("waitlisted", 3, person())
+    seated: list[RegistrationMessage] = [
+        waits(4),
+        moved_up(4, revision=2),
+        reduced(1, revision=3, was="confirmed"),
+    ]
+    assert steps_of(seated)[-1].standing == Standing("confirmed", 1, person())
+    with pytest.raises(UnknownRegistration):
+        steps_of([reduced(3)])
+
+
+def test_what_was_known_before_is_asked_for_where_it_is_needed() -> None:
+    known = {ANNA: Standing("offered", 4, person(), Offer(seats=2, party=4, until=UNTIL))}
+    (step,) = follow([moved_up(2)], known)
+    assert step.offer is not None
+    assert step.offer.end == "accepted"
+    needed: list[tuple[AboutSomebody, bool]] = [
+        (waits(4), False),
+        (offered(2, 4), False),
+        (moved_up(2), True),
+        (ended(2, "declined", "lost"), True),
+        (reduced(1), True),
+    ]
+    assert [asks_before(message) for message, _ in needed] == [asked for _, asked in needed]
+
+
+def test_who_left_for_another_event_gets_no_mail() -> None:
+    data = CancelledData(
+        registration_id=ANNA, revision=2, seats=1, was="waitlisted", lapsed=True, person=person()
+    )
+    told = RegistrationCancelled(**head(2), data=data)
+    (step,) = steps_of([told])
+    assert (step.kind, step.standing.status) == (None, "cancelled")
+    data = data.model_copy(update={"lapsed": False})
+    assert steps_of([told.model_copy(update={"data": data})])[0].kind == "cancelled"
+
+
+def test_still_wanting_a_place_asks_for_nothing() -> None:
+    assert plan([StillWanted(**head(1), data=StillWantedData(registration_id=ANNA))]) == []
 
 
 def test_messages_of_a_newer_producer_are_planned_too() -> None:

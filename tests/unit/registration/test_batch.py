@@ -35,7 +35,9 @@ applicants = st.builds(
     idempotency_digest=st.none() | st.sampled_from([b"1", b"2", b"3"]),
     request_digest=st.sampled_from([b"x", b"y"]),
 )
-lines = st.builds(Line, enabled=st.booleans(), limit=st.none() | st.integers(1, 4))
+lines = st.builds(
+    Line, enabled=st.booleans(), limit=st.none() | st.integers(1, 4), over=st.booleans()
+)
 
 
 def one_by_one(

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from services.registration import kept, pages
+from services.registration import kept, pages, site
 from services.registration.domain.seats import Seats
 from tests.support.pages import Preview, event, preview, started
 
@@ -24,7 +24,7 @@ def shown() -> Preview:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The templates that were rendered."""
     found: list[str] = []
-    real = pages.page
+    real = site.page
 
     def noted(request: Any, template: str, **context: Any) -> Any:
         found.append(template)

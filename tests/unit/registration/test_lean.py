@@ -22,7 +22,7 @@ from services.registration.board import Availability, Board
 from services.registration.domain.errors import AlreadyRegistered, EventFull
 from services.registration.domain.form import SignUp
 from services.registration.kept import KeptPages
-from services.registration.schemas import SignUpIn
+from services.registration.schemas_people import SignUpIn
 from services.registration.service import Service, SignedUp
 
 PATH = "/api/v1/events/{}/registrations"
@@ -33,7 +33,7 @@ SENT: Mapping[str, Any] = {
     "answers": {"diet": "vegan", "n": [1, 2.5, None, {"x": True}]},
 }
 JSON = {"content-type": "application/json"}
-DONE = SignedUp(uuid7(), "waitlisted", 2, 7, "https://example.org/registrations/x/y")
+DONE = SignedUp(uuid7(), "stadt", "waitlisted", 2, 7, "https://example.org/registrations/x/y")
 FAILURES: dict[str, Exception] = {
     "gone": NotFound(),
     "full": EventFull(),

@@ -14,7 +14,9 @@ fews = st.one_of(
     st.builds(FewLeft, seats=st.integers(1, 12), share=st.none()),
     st.builds(FewLeft, seats=st.none(), share=st.floats(0.01, 0.99)),
 )
-lines = st.builds(Line, enabled=st.booleans(), limit=st.none() | st.integers(1, 5))
+lines = st.builds(
+    Line, enabled=st.booleans(), limit=st.none() | st.integers(1, 5), over=st.booleans()
+)
 
 
 @st.composite

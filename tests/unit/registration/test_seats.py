@@ -1,7 +1,7 @@
 """The rules of the seats, against every order of events that Hypothesis can think of."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pytest
@@ -32,11 +32,12 @@ from services.registration.domain.seats import (
 
 @dataclass
 class Party:
-    """Somebody who signed up."""
+    """Somebody who signed up; `offered` seats are held for them while they are asked."""
 
     number: int
     size: int
-    status: Literal["confirmed", "waitlisted", "cancelled"]
+    status: Literal["confirmed", "waitlisted", "offered", "gone"]
+    offered: int = 0
 
 
 Wish = tuple[Party, int] | int
@@ -61,9 +62,9 @@ class Reception(RuleBasedStateMachine):
         self.pool = 0
         self.wishes: deque[Wish] = deque()
         self.said = 0
-        self.moved_up: list[int] = []
 
-    def _takes(self, freed: Freed, messages: int = 0) -> None:
+    def _takes(self, freed: Freed | Seats, messages: int = 0) -> None:
+        freed = Freed(freed) if isinstance(freed, Seats) else freed
         self.said += messages + bool(freed.freed)
         self.seats = freed.seats
         if freed.freed:
@@ -75,36 +76,80 @@ class Reception(RuleBasedStateMachine):
         decided = rules.sign_up(before, size, self.line)
         if isinstance(decided, Refused):
             assert decided.seats == before
-            assert size > before.free or before.waiting
+            assert size > before.free or self.line.waits(before)
             return multiple()
         party = Party(len(self.all), size, "confirmed")
         self.all.append(party)
         if isinstance(decided, Waitlisted):
+            assert not self.line.over
             party.status = "waitlisted"
             assert decided.position == before.line + 1
             self.news.append(party)
             self._takes(Freed(decided.seats, decided.freed), messages=1)
         else:
-            assert before.waiting == 0
+            assert not self.line.waits(before)
             self._takes(Freed(decided.seats), messages=1)
         return party
 
     @rule(party=consumes(parties))
-    def somebody_cancels(self, party: Party) -> None:
-        assert party.status != "cancelled"
-        self._takes(rules.cancel(self.seats, party.size, party.status), messages=1)
-        party.status = "cancelled"
+    def somebody_leaves(self, party: Party) -> None:
+        match party.status:
+            case "confirmed":
+                self._takes(rules.cancel(self.seats, party.size, self.line), messages=1)
+            case "waitlisted":
+                self._takes(rules.leave(self.seats, party.size), messages=1)
+            case "offered":
+                self._ends(party, back=False)
+        party.status = "gone"
+
+    @rule(party=parties, by=st.integers(1, 3))
+    def a_party_becomes_smaller(self, party: Party, by: int) -> None:
+        if party.status not in ("confirmed", "waitlisted") or by >= party.size:
+            return
+        was: Literal["confirmed", "waitlisted"] = (
+            "confirmed" if party.status == "confirmed" else "waitlisted"
+        )
+        self._takes(rules.reduce(self.seats, by, was, self.line), messages=1)
+        party.size -= by
+
+    @rule(party=parties)
+    def somebody_accepts(self, party: Party) -> None:
+        if party.status == "offered":
+            self._takes(rules.accept(self.seats, party.offered), messages=1)
+            party.status, party.size, party.offered = "confirmed", party.offered, 0
+
+    @rule(party=parties, back=st.booleans())
+    def an_offer_ends(self, party: Party, back: bool) -> None:
+        if party.status == "offered":
+            self._ends(party, back=back and not self.line.over)
+
+    def _ends(self, party: Party, *, back: bool) -> None:
+        if back:
+            self._takes(rules.rejoin(self.seats, party.size), messages=1)
+            party.status = "waitlisted"
+            self.news.append(party)
+        else:
+            self.seats = replace(self.seats, seq=self.seats.seq + 1)
+            self.said += 1
+            party.status = "gone"
+        self._takes(rules.give_back(self.seats, party.offered, self.line))
+        party.offered = 0
 
     @rule(capacity=st.integers(0, 10))
     def the_room_changes(self, capacity: int) -> None:
         before = self.seats
         must_go = before.confirmed + before.held - capacity
         if must_go <= 0:
-            self._takes(rules.resize(before, capacity))
+            self._takes(rules.resize(before, capacity, self.line))
             return
         with pytest.raises(CapacityTooLow) as refused:
-            rules.resize(before, capacity)
+            rules.resize(before, capacity, self.line)
         assert refused.value.extra == {"must_go": must_go}
+
+    @precondition(lambda self: self.seats.line > 2)
+    @rule()
+    def the_line_ends(self) -> None:
+        self.line = replace(self.line, over=True)
 
     @precondition(lambda self: self.news)
     @rule()
@@ -112,41 +157,52 @@ class Reception(RuleBasedStateMachine):
         heard = self.news.popleft()
         if isinstance(heard, int):
             self.pool += heard
-        else:
+        elif heard.status == "waitlisted":
             self.known.append(heard)
 
-    @precondition(lambda self: self.pool and self.known and self.known[0].size <= self.pool)
-    @rule()
-    def the_waitlist_promotes_its_first(self) -> None:
-        """It may have left, and the waitlist not know yet."""
-        first = self.known.popleft()
-        self.pool -= first.size
-        self.wishes.append((first, first.size))
+    @precondition(lambda self: self.pool and self.known)
+    @rule(part=st.booleans())
+    def the_waitlist_promotes_its_first(self, part: bool) -> None:
+        """For the party as it was, or for a part of it; it may have left, and the waitlist not
+        know yet."""
+        first = self.known[0]
+        if first.size > self.pool and not part:
+            return
+        self.known.popleft()
+        wished = min(first.size, self.pool)
+        self.pool -= wished
+        self.wishes.append((first, wished))
 
-    @precondition(lambda self: self.known and self.known[0].status == "cancelled")
+    @precondition(lambda self: self.known and self.known[0].status != "waitlisted")
     @rule()
     def the_waitlist_hears_that_its_first_has_left(self) -> None:
         self.known.popleft()
 
-    @precondition(lambda self: self.pool and not self.known)
+    @precondition(lambda self: self.pool and (not self.known or self.line.over))
     @rule()
     def the_waitlist_lets_go(self) -> None:
         self.wishes.append(self.pool)
         self.pool = 0
 
     @precondition(lambda self: self.wishes)
-    @rule()
-    def registration_hears(self) -> None:
+    @rule(asked=st.booleans())
+    def registration_hears(self, asked: bool) -> None:
         wish = self.wishes.popleft()
         if isinstance(wish, int):
-            self._takes(rules.release(self.seats, wish))
+            self._takes(rules.give_back(self.seats, wish, self.line))
             return
-        party, size = wish
-        waits = party.status == "waitlisted"
-        self._takes(rules.promote(self.seats, size, still_waits=waits), messages=int(waits))
-        if waits:
-            party.status = "confirmed"
-            self.moved_up.append(party.number)
+        party, wished = wish
+        taken = 0
+        if party.status == "waitlisted" and not self.line.over:
+            taken = min(wished, party.size)
+            if asked or taken < party.size:
+                self._takes(rules.leave(self.seats, party.size), messages=1)
+                party.status, party.offered = "offered", taken
+            else:
+                self._takes(rules.promote(self.seats, party.size), messages=1)
+                party.status = "confirmed"
+        if taken < wished:
+            self._takes(rules.give_back(self.seats, wished - taken, self.line))
 
     @invariant()
     def never_oversold(self) -> None:
@@ -157,7 +213,7 @@ class Reception(RuleBasedStateMachine):
 
     @invariant()
     def nobody_passes_those_who_wait(self) -> None:
-        if self.seats.waiting:
+        if self.line.waits(self.seats):
             assert self.seats.free == 0
 
     @invariant()
@@ -171,41 +227,43 @@ class Reception(RuleBasedStateMachine):
     def every_held_seat_is_in_one_place(self) -> None:
         on_the_way = sum(news for news in self.news if isinstance(news, int))
         wished = sum(wish if isinstance(wish, int) else wish[1] for wish in self.wishes)
-        assert self.seats.held == on_the_way + self.pool + wished
+        offered = sum(party.offered for party in self.all)
+        assert self.seats.held == on_the_way + self.pool + wished + offered
 
     @invariant()
     def every_message_has_its_number(self) -> None:
         assert self.seats.seq == self.said
 
-    @invariant()
-    def people_move_up_in_the_order_of_their_coming(self) -> None:
-        assert self.moved_up == sorted(self.moved_up)
-
     def teardown(self) -> None:
-        """Once everybody has heard everything, whoever fits is in and no seat hangs."""
-        while self.news or self.wishes or self._could_act():
-            self.settle()
-        first = next((p for p in self.all if p.status == "waitlisted"), None)
-        if first is None:
+        """Once everybody has heard and answered everything, whoever fits is in and no seat
+        hangs."""
+        while self.settle():
+            pass
+        first = next((p for p in self.known if p.status == "waitlisted"), None)
+        if first is None or self.line.over:
             assert self.seats.held == 0
         else:
             assert self.seats.held == self.pool < first.size
             assert self.seats.free == 0
 
-    def _could_act(self) -> bool:
-        while self.known and self.known[0].status == "cancelled":
+    def settle(self) -> bool:
+        """One step on; False where there is none."""
+        asked = next((p for p in self.all if p.status == "offered"), None)
+        while self.known and self.known[0].status != "waitlisted":
             self.known.popleft()
-        return bool(self.pool and (not self.known or self.known[0].size <= self.pool))
-
-    def settle(self) -> None:
-        if self.news:
+        if asked:
+            self._ends(asked, back=False)
+        elif self.news:
             self.the_waitlist_hears()
         elif self.wishes:
-            self.registration_hears()
-        elif self.known:
-            self.the_waitlist_promotes_its_first()
-        else:
+            self.registration_hears(False)
+        elif self.pool and (not self.known or self.line.over):
             self.the_waitlist_lets_go()
+        elif self.pool and self.known[0].size <= self.pool:
+            self.the_waitlist_promotes_its_first(False)
+        else:
+            return False
+        return True
 
 
 TestReception = Reception.TestCase
@@ -258,8 +316,19 @@ def test_counters_that_cannot_be_are_refused(broken: dict[str, int]) -> None:
 
 def test_seats_that_are_not_held_cannot_be_given() -> None:
     waiting = Seats(2, confirmed=2, waiting=1, line=1)
-    for still_waits in (True, False):
-        with pytest.raises(AssertionError):
-            rules.promote(waiting, 1, still_waits=still_waits)
     with pytest.raises(AssertionError):
-        rules.release(waiting, 1)
+        rules.promote(waiting, 1)
+    with pytest.raises(AssertionError):
+        rules.accept(waiting, 1)
+    with pytest.raises(AssertionError):
+        rules.give_back(waiting, 1, Line())
+
+
+def test_once_nothing_moves_a_passer_by_need_not_wait() -> None:
+    over = Line(over=True)
+    still = Seats(3, confirmed=2, waiting=2, line=1)
+    assert rules.sign_up(still, 1, over) == Confirmed(
+        Seats(3, confirmed=3, waiting=2, line=1, seq=1)
+    )
+    assert isinstance(rules.sign_up(still, 2, over), Refused)
+    assert rules.cancel(still, 1, over) == Freed(Seats(3, confirmed=1, waiting=2, line=1, seq=1))

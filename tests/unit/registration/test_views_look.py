@@ -10,7 +10,7 @@ from services.kit.errors import NotFound
 from services.kit.i18n import extract, read_catalog
 from services.kit.look import HERE, Look, theme
 from services.kit.look.assets import Assets
-from services.registration import pages
+from services.registration import site
 from services.registration.domain.form import TERMS_VERSION
 from services.registration.terms import Terms
 from tests.support.pages import settings
@@ -90,13 +90,13 @@ def test_a_file_is_kept_for_good_only_by_the_name_of_what_is_in_it() -> None:
 def test_a_logo_stands_in_for_the_name_and_must_be_a_picture(tmp_path: Path) -> None:
     logo = tmp_path / "logo.svg"
     logo.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    look = Look(pages.HERE, organisation="Stiftung", logo_file=logo)
+    look = Look(site.HERE, organisation="Stiftung", logo_file=logo)
     assert look.assets.answer("logo.svg").media_type == "image/svg+xml"
     with pytest.raises(ValueError, match="pictures are"):
-        Look(pages.HERE, organisation="Stiftung", logo_file=Path(__file__))
+        Look(site.HERE, organisation="Stiftung", logo_file=Path(__file__))
     logo.write_bytes(b" " * 300_000)
     with pytest.raises(ValueError, match="larger than 256 KiB"):
-        Look(pages.HERE, organisation="Stiftung", logo_file=logo)
+        Look(site.HERE, organisation="Stiftung", logo_file=logo)
 
 
 def _forms(text: object) -> list[str]:
@@ -105,8 +105,8 @@ def _forms(text: object) -> list[str]:
 
 
 def test_every_text_has_its_german() -> None:
-    wanted = {message.id for message in extract(pages.HERE) if message.id}
-    catalog = read_catalog(pages.HERE, "de")
+    wanted = {message.id for message in extract(site.HERE) if message.id}
+    catalog = read_catalog(site.HERE, "de")
     there = {message.id: message.string for message in catalog if message.id}
     assert set(there) == wanted, "run python -m services.kit.i18n services/registration"
     for text, german in there.items():
@@ -117,7 +117,7 @@ def test_every_text_has_its_german() -> None:
 
 
 def test_templates_hold_no_inline_code() -> None:
-    for folder in (HERE / "templates", pages.HERE / "templates"):
+    for folder in (HERE / "templates", site.HERE / "templates"):
         for path in folder.rglob("*.html"):
             text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
             assert not re.search(r"\s(style|on[a-z]+)=", text), path
@@ -127,7 +127,7 @@ def test_templates_hold_no_inline_code() -> None:
 
 
 def test_the_terms_are_there_in_both_languages() -> None:
-    folder = pages.HERE / "templates" / "terms"
+    folder = site.HERE / "templates" / "terms"
     terms = Terms(folder)
     assert terms.current == TERMS_VERSION
     assert "verbindlich" in (terms.text(TERMS_VERSION, "de") or "")

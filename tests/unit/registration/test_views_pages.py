@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from services.kit.errors import Busy, TooManyRequests
-from services.registration.domain.seats import Line, Seats
+from services.registration.domain.offer import Rules
+from services.registration.domain.seats import Seats
 from tests.support.pages import Preview, event, person, preview, programme, started
 
 HERE = "http://localhost"
@@ -223,7 +224,7 @@ async def test_failures_are_told_on_the_page_in_plain_words(
     closed = await client.post("/events/ehrenamt", data=SENT, headers=FROM_HERE)
     assert closed.status_code == 409
     assert "Sie sind nicht angemeldet." in closed.text
-    shown.service.put(event("probe", "Probe", line=Line(enabled=False)), Seats(1, confirmed=1))
+    shown.service.put(event("probe", "Probe", waitlist=Rules(enabled=False)), Seats(1, confirmed=1))
     full = await client.post("/events/probe", data=SENT, headers=FROM_HERE)
     assert full.status_code == 409
     assert "nimmt niemanden mehr auf" in full.text

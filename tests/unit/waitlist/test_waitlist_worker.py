@@ -22,7 +22,7 @@ def settings() -> WaitlistSettings:
 
 async def test_a_worker_has_its_roles_before_it_connects(settings: WaitlistSettings) -> None:
     worker = create_worker(settings)
-    assert set(worker.roles) == {"relay", "consumer", "janitor"}
+    assert set(worker.roles) == {"relay", "consumer", "timer", "janitor"}
     assert set(worker.needed) == {"postgres"}
     assert set(worker.helpful) == {"redis"}
 

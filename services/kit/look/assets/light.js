@@ -3,13 +3,13 @@
 // The page brings every look and every word along in <template>s; this only puts one in place of
 // another. Lights come from the stream of server-sent events, which begins with all lights as
 // they are. While the stream is away, all lights are asked for every half minute. A page that
-// nobody looks at keeps no connection.
+// nobody looks at keeps no connection. Other scripts hear of a change by the event
+// "einlass:light".
 
 const STREAM = "/api/v1/availability/stream";
 const ALL = "/api/v1/availability";
 const AGAIN_MS = 30_000;
 
-const lights = document.querySelectorAll("[data-slug]");
 const page = document.querySelector("[data-event]");
 
 let stream = null;
@@ -21,15 +21,18 @@ function prepared(selector) {
 
 function show({ slug, light, state }) {
   const look = light ?? state;
-  for (const place of lights) {
-    if (place.dataset.slug !== slug || place.dataset.look === look) continue;
+  let changed = false;
+  for (const place of document.querySelectorAll(`[data-slug="${CSS.escape(slug)}"]`)) {
+    if (place.dataset.look === look) continue;
     const content = prepared(`[data-shows="${look}"]`);
     if (content) {
       place.replaceChildren(content);
       place.dataset.look = look;
+      changed = true;
     }
   }
   if (page?.dataset.event === slug) showForm(meaning(light, state));
+  if (changed) document.dispatchEvent(new CustomEvent("einlass:light", { detail: { slug } }));
 }
 
 function meaning(light, state) {
@@ -94,7 +97,7 @@ function close() {
   timer = null;
 }
 
-if (lights.length > 0 || page) {
+if (page || document.querySelector("[data-slug]")) {
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);
