@@ -28,7 +28,7 @@ _FILL: Final = """
     SELECT gen_random_uuid(), e.id, s.seq + n, 'confirmed', 'direct', 1, 'Gast', mail, mail, 'de',
            '{}', '2026-11', now(), sha256(mail::bytea), sha256(mail::bytea),
            sha256(('k' || mail)::bytea), sha256(mail::bytea), 'confirmed', NULL, 1, now(), now(),
-           s.seq + n, NULL, NULL, NULL, NULL
+           s.seq + n, NULL, NULL, NULL, NULL, NULL
     FROM event e JOIN seats s ON s.event_id = e.id,
          generate_series(1, $2) AS n, LATERAL (SELECT 'f' || $3 || n || '@example.org' AS mail) m
     WHERE e.slug = $1

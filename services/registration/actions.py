@@ -160,7 +160,13 @@ class Actions:
             raise OfferExpired
         turn.seats = rules.accept(turn.seats, who.offered_seats)
         taken = batch.put(
-            replace(_settled(who), status="confirmed", via="waitlist", seats=who.offered_seats)
+            replace(
+                _settled(who),
+                status="confirmed",
+                via="waitlist",
+                seats=who.offered_seats,
+                moved_up_at=now,
+            )
         )
         turn.speaker.confirmed(taken, "waitlist", self.links.person(taken))
         return taken

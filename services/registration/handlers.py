@@ -114,7 +114,7 @@ class Handler:
             until = None
         if until is None:
             turn.seats = rules.promote(turn.seats, person.seats)
-            who = batch.put(replace(person, status="confirmed", via="waitlist"))
+            who = batch.put(replace(person, status="confirmed", via="waitlist", moved_up_at=now))
             turn.speaker.confirmed(who, "waitlist", self.links.person(who))
         else:
             turn.seats = rules.leave(turn.seats, person.seats)

@@ -94,6 +94,7 @@ registration = sa.Table(
     sa.Column("offered_seats", sa.Integer),
     sa.Column("offered_until", _STAMP),
     sa.Column("wanted_at", _STAMP),
+    sa.Column("moved_up_at", _STAMP),
     sa.Column("bundle", UUID(as_uuid=True)),
     sa.CheckConstraint(
         "status IN ('confirmed', 'waitlisted', 'offered', 'cancelled', 'expired')", name="status"
@@ -134,8 +135,8 @@ sa.Index(
 sa.Index(
     "ix_registration_moved_up",
     registration.c.event_id,
-    registration.c.updated_at,
-    postgresql_where=sa.text("via = 'waitlist'"),
+    registration.c.moved_up_at,
+    postgresql_where=sa.text("moved_up_at IS NOT NULL"),
 )
 sa.Index(
     "ix_registration_bundle",

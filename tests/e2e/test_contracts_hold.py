@@ -77,6 +77,52 @@ async def anybody(stack: Stack, judge: Judge) -> AsyncIterator[httpx.AsyncClient
         yield made
 
 
+async def offer_and_order(operator: httpx.AsyncClient, anybody: httpx.AsyncClient) -> None:
+    """A line in which places are offered, and whose operator interferes."""
+    quiet = {"begins": "00:00", "ends": "00:00"}
+    made = events.event(capacity=2, max_party=2)
+    made["waitlist"] = {"promotion": "offer", "quiet_hours": quiet}
+    slug, domain = made["slug"], events.domain()
+    await operator.post("/events", json=made)
+    await until(lambda: anybody.get(f"/events/{slug}"), lambda answer: answer.is_success)
+    first = await people.sign_up(anybody, slug, 1, domain, seats=2)
+    pair, anna, bert = [
+        await people.sign_up(anybody, slug, n, domain, seats=seats)
+        for n, seats in ((2, 2), (3, 1), (4, 1))
+    ]
+    for who in (pair, first):
+        await anybody.post(f"{who.path}/interest", headers=who.auth)
+    for seats in (2, 3, 1):
+        await anybody.post(f"{pair.path}/party", json={"seats": seats}, headers=pair.auth)
+    await anybody.post(f"{first.path}/declination", headers=first.auth)
+
+    line, because = f"/waitlist/{slug}", {"reason": "Sie kommt von weit her."}
+    await until(lambda: operator.get(line), lambda a: a.json().get("length") == 3)
+    for _ in range(2):
+        await operator.post(f"{line}/pause", json=because)
+    for _ in range(2):
+        await operator.post(f"{line}/resume", json=because)
+    entry = f"{line}/entries/{bert.answer['id']}"
+    await operator.put(f"{entry}/priority", json={"priority": 1, **because})
+    await operator.post(f"{line}/entries/{anna.answer['id']}/promotion", json=because)
+    await operator.get(f"{entry}/why")
+    await operator.get(f"{line}/entries/{first.answer['id']}/why")
+
+    await people.cancel(anybody, first)
+    for who, answers in ((anna, "declination"), (bert, "acceptance")):
+        await until(lambda w=who: people.standing(anybody, w), offered)  # type: ignore[misc]
+        await anybody.post(f"{who.path}/{answers}", headers=who.auth)
+    await until(lambda: people.standing(anybody, pair), offered)
+    await people.cancel(anybody, pair)
+    await operator.get(line)
+    await operator.get(f"{line}/ledger")
+
+
+def offered(standing: dict[str, Any]) -> bool:
+    """Whether a place is offered."""
+    return bool(standing["status"] == "offered")
+
+
 async def test_answers_and_messages_are_as_documented(
     stack: Stack,
     operator: httpx.AsyncClient,
@@ -128,6 +174,7 @@ async def test_answers_and_messages_are_as_documented(
     await operator.get(f"/mail/{ledger['mails'][-1]['id']}")
     await operator.post(f"/mail/{ledger['mails'][-1]['id']}/resend")
     await operator.get("/mail/00000000-0000-7000-8000-000000000000")
+    await offer_and_order(operator, anybody)
 
     for code in ("event_full", "already_registered", "invalid", "not_json", "not_found"):
         assert judge.seen[f"sign_up {code}"] == 1

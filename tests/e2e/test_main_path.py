@@ -167,7 +167,7 @@ async def test_no_number_of_seats_is_public(
         whole = answer.text + "".join(f"{k}: {v}\n" for k, v in answer.headers.items())
         for number in ("7919", "7.919", "7,919", "7918", "4243", "6133"):
             assert number not in whole, (answer.url, number)
-        for word in ('"capacity"', '"confirmed"', '"held"', '"waiting"', "remainingAttendee"):
+        for word in ('"capacity":', '"confirmed":', '"held":', '"waiting":', "remainingAttendee"):
             assert word not in whole, (answer.url, word)
 
 

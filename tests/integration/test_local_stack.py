@@ -227,6 +227,8 @@ def test_a_start_that_is_broken_off_leaves_nothing(terminal: Terminal) -> None:
         env=terminal.environ(),
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
+        # Whatever runs the tests in the background has had SIGINT ignored, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 20
     while not (run := record.read(terminal.home / "run.json")) or not run.children:

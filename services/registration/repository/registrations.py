@@ -30,9 +30,10 @@ class Registration:
     is that number where nothing has moved it; `email_key` is the address as it is compared;
     `first_status` and `first_position` are what the person was answered; `revision` counts its
     changes from 1. `offered_seats` and `offered_until` are set while a place is offered;
-    `wanted_at` is when somebody who waits last said that they still want it; what has a `bundle`
-    in common is one wish for a place at one of several events. `manage_url` is known only of one
-    that was made just now, and is not kept."""
+    `wanted_at` is when somebody who waits last said that they still want it, `moved_up_at` when
+    somebody from the line got a place; what has a `bundle` in common is one wish for a place at
+    one of several events. `manage_url` is known only of one that was made just now, and is not
+    kept."""
 
     id: UUID
     event_id: UUID
@@ -60,6 +61,7 @@ class Registration:
     offered_seats: int | None = None
     offered_until: datetime | None = None
     wanted_at: datetime | None = None
+    moved_up_at: datetime | None = None
     bundle: UUID | None = None
     manage_url: str | None = None
 
@@ -86,6 +88,7 @@ _FOLLOWS: Final = {
     "offered_seats": "NULL::integer",
     "offered_until": "NULL::timestamptz",
     "wanted_at": "NULL::timestamptz",
+    "moved_up_at": "NULL::timestamptz",
 }
 _SAID = tuple(name for name in _FIELDS if name not in _FOLLOWS)
 _values = attrgetter(*_SAID)
@@ -247,13 +250,11 @@ async def position(conn: AsyncConnection, event_id: UUID, rank: int) -> int:
 
 
 async def moved_up(conn: AsyncConnection, event_id: UUID, since: datetime) -> int:
-    """Seats that people from the line have got since then."""
+    """Seats that people from the line have got since then, whatever became of them."""
     summed = await conn.execute(
         sa.select(sa.func.coalesce(sa.func.sum(table.c.seats), 0)).where(
             table.c.event_id == event_id,
-            table.c.via == sa.literal_column("'waitlist'"),
-            table.c.updated_at >= since,
-            table.c.status == "confirmed",
+            table.c.moved_up_at >= since,
         )
     )
     return int(summed.scalar_one())
@@ -262,10 +263,12 @@ async def moved_up(conn: AsyncConnection, event_id: UUID, since: datetime) -> in
 _SAVE: Final = """
     UPDATE registration AS r SET status = c.status, via = c.via, seats = c.seats, rank = c.rank,
         offered_seats = c.offered_seats, offered_until = c.offered_until,
-        wanted_at = c.wanted_at, revision = c.revision, updated_at = $10
+        wanted_at = c.wanted_at, moved_up_at = c.moved_up_at, revision = c.revision,
+        updated_at = $11
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::bigint[], $6::int[],
-                $7::timestamptz[], $8::timestamptz[], $9::int[])
-        AS c (id, status, via, seats, rank, offered_seats, offered_until, wanted_at, revision)
+                $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::int[])
+        AS c (id, status, via, seats, rank, offered_seats, offered_until, wanted_at, moved_up_at,
+              revision)
     WHERE r.id = c.id
 """
 
@@ -283,6 +286,7 @@ async def save(conn: AsyncConnection, changed: Sequence[Registration], now: date
             [one.offered_seats for one in changed],
             [one.offered_until for one in changed],
             [one.wanted_at for one in changed],
+            [one.moved_up_at for one in changed],
             [one.revision for one in changed],
             now,
         )

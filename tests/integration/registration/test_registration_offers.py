@@ -325,6 +325,8 @@ async def test_the_line_tells_how_many_moved_up_lately(house: House) -> None:
     assert (await house.standing(bert)).moved_up == 0
     await house.act(anna, "accept")
     assert (await house.standing(bert)).moved_up == 1
+    await house.cancel(anna)
+    assert (await house.standing(bert)).moved_up == 1
     now = house.clock.now()
     house.clock.advance(15 * DAY)
     assert (await house.standing(bert)).moved_up == 0

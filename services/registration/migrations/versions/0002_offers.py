@@ -19,9 +19,12 @@ _UP = (
     """
     ALTER TABLE registration ADD COLUMN rank bigint, ADD COLUMN offered_seats integer,
         ADD COLUMN offered_until timestamptz, ADD COLUMN wanted_at timestamptz,
-        ADD COLUMN bundle uuid
+        ADD COLUMN moved_up_at timestamptz, ADD COLUMN bundle uuid
     """,
-    "UPDATE registration SET rank = seq",
+    """
+    UPDATE registration SET rank = seq,
+        moved_up_at = CASE WHEN via = 'waitlist' AND status = 'confirmed' THEN updated_at END
+    """,
     "ALTER TABLE registration ALTER COLUMN rank SET NOT NULL",
     """
     ALTER TABLE registration DROP CONSTRAINT ck_registration_status,
@@ -46,8 +49,8 @@ _UP = (
         WHERE status = 'offered'
     """,
     """
-    CREATE INDEX ix_registration_moved_up ON registration (event_id, updated_at)
-        WHERE via = 'waitlist'
+    CREATE INDEX ix_registration_moved_up ON registration (event_id, moved_up_at)
+        WHERE moved_up_at IS NOT NULL
     """,
     """
     CREATE INDEX ix_registration_bundle ON registration (bundle) WHERE bundle IS NOT NULL
@@ -75,7 +78,8 @@ _DOWN = (
     """,
     """
     ALTER TABLE registration DROP COLUMN rank, DROP COLUMN offered_seats,
-        DROP COLUMN offered_until, DROP COLUMN wanted_at, DROP COLUMN bundle
+        DROP COLUMN offered_until, DROP COLUMN wanted_at, DROP COLUMN moved_up_at,
+        DROP COLUMN bundle
     """,
     "ALTER TABLE event DROP COLUMN series",
     "ALTER TABLE event ADD COLUMN waitlist_enabled boolean, ADD COLUMN waitlist_limit integer",
