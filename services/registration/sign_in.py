@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 TRIES = Counter("einlass_sign_ins", "Tries of operators to sign in.", ["outcome"])
 
 PER_NETWORK: Final = Rate("sign_in_network", burst=30, every=10)
-PER_NAME: Final = Rate("sign_in_name", burst=6, every=60)
+PER_NAME: Final = Rate("sign_in_name", burst=10, every=30)
 CHECKS: Final = 2
 MOST_IN_LINE: Final = 20
 

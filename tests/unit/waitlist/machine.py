@@ -75,6 +75,12 @@ class Waiting(RuleBasedStateMachine):
         seq = self._next()
         self._tell(Joined(self.now, party(seq), seq, seats))
 
+    @rule(large=st.integers(3, 8), seats=st.integers(1, 3))
+    def many_large_parties_join_and_a_small_one(self, large: int, seats: int) -> None:
+        for _ in range(large):
+            self.join(5)
+        self.join(seats)
+
     @rule()
     def a_joining_is_set_aside(self) -> None:
         self.late.append(self._next())
