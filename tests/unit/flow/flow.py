@@ -365,16 +365,19 @@ class Waitlist:
             self.says.say(self.seq, wish)
 
     def _count(self, records: Sequence[Record]) -> None:
-        """Who passes an entry by having fitted before the head passes all that wait before it. An
-        entry that is new in this batch joined behind all others."""
+        """Who passes an entry by having fitted before the head passes all that wait before it at
+        that moment. An entry that is new in this batch joined behind all others."""
+        gone: set[UUID] = set()
         for record in records:
-            if record.reason is Reason.FITS_BEFORE_HEAD and record.registration_id is not None:
-                passing = self.entries.get(record.registration_id)
-                for entry in self.entries.values():
-                    if entry.state is State.WAITING and (
-                        passing is None or entry.rank < passing.rank
-                    ):
-                        self.passes[entry.registration_id] += 1
+            who = record.registration_id
+            if who is not None and record.reason is Reason.FITS_BEFORE_HEAD:
+                passing = self.entries.get(who)
+                for key, entry in self.entries.items():
+                    waits = entry.state is State.WAITING and key not in gone
+                    if waits and (passing is None or entry.rank < passing.rank):
+                        self.passes[key] += 1
+            if who is not None and record.kind in (Kind.PROMOTED, Kind.LEFT, Kind.CONFIRMED):
+                gone.add(who)
 
     def waiting(self) -> list[Entry]:
         """Who waits, in order."""
