@@ -11,6 +11,8 @@ from collections.abc import Callable
 import redis.asyncio as aioredis
 from redis.exceptions import RedisError
 
+from services.kit.tasks import cancelled
+
 
 class Channel:
     """One channel, for publishing and, with `on_message`, for listening.
@@ -44,9 +46,7 @@ class Channel:
 
     async def stop(self) -> None:
         """Ends both tasks and closes the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(self._tasks)
         await self._redis.aclose()
 
     async def _publish(self) -> None:

@@ -25,6 +25,7 @@ from prometheus_client import Counter
 from redis.exceptions import RedisError
 
 from services.kit.errors import TooManyRequests
+from services.kit.tasks import cancelled
 
 log = structlog.get_logger(__name__)
 
@@ -178,8 +179,7 @@ class RateLimits:
     async def close(self) -> None:
         """Ends it."""
         if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.wait({self._telling})
+            await cancelled({self._telling})
         await self.shared.close()
 
     async def _tell(self) -> None:

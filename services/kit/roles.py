@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 import structlog
 from prometheus_client import Counter
 
+from services.kit.tasks import cancelled
+
 log = structlog.get_logger(__name__)
 
 CRASHES = Counter("einlass_role_crashes", "Unforeseen failures of a role.", ["role"])
@@ -75,7 +77,4 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
         await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
         return task.result() if task.done() else None
     finally:
-        stopping.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await cancelled({stopping} if task.done() else {stopping, task})

@@ -27,6 +27,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from services.kit.clock import Clock
 from services.kit.db import Database, is_infrastructure
 from services.kit.ids import uuid7
+from services.kit.tasks import cancelled
 from services.kit.wake import Wake
 from services.notifications import service
 from services.notifications.domain.retry import Outcome, Refused, Released
@@ -177,9 +178,7 @@ class Delivery:
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await cancelled(tasks)
 
     # --- Sending ---------------------------------------------------------------------------
 

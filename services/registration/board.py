@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.kit import etag
 from services.kit.clock import Clock
 from services.kit.db import Database
+from services.kit.tasks import cancelled
 from services.registration.domain.event import Event
 from services.registration.domain.light import Light, State
 from services.registration.lights import Lights
@@ -99,9 +100,7 @@ class Board:
 
     async def stop(self) -> None:
         """Stops following."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancelled(self._tasks)
 
     def all(self) -> Sequence[PublicEvent]:
         """Every public event, by its first day."""

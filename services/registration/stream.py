@@ -10,6 +10,7 @@ from typing import Final
 
 from fastapi.sse import ServerSentEvent
 
+from services.kit.tasks import cancelled
 from services.registration.board import Board, Change
 
 RETRY_MS: Final = 2000
@@ -34,6 +35,4 @@ async def lights(board: Board, stopping: asyncio.Event) -> AsyncIterator[ServerS
                     yield _event(following.result())
                     following = asyncio.create_task(queue.get())
         finally:
-            for task in (ended, following):
-                task.cancel()
-            await asyncio.gather(ended, following, return_exceptions=True)
+            await cancelled((ended, following))
