@@ -9,6 +9,7 @@ templates and code.
 """
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -136,10 +137,16 @@ def read_catalog(service: Path, locale: Locale) -> Catalog:
 
 
 def extract(service: Path) -> Catalog:
-    """All texts that a service's code and templates ask for, without translations."""
+    """All texts that a service's code and templates ask for, without translations, and without
+    those of packages in it that have catalogs of their own."""
     found = Catalog(charset="utf-8")
+
+    def wanted(folder: str | os.PathLike[str]) -> bool:
+        name = Path(folder).name
+        return not name.startswith((".", "_")) and not (Path(folder) / "locale").is_dir()
+
     for name, line, text, comments, context in extract_from_dir(
-        service, method_map=_METHODS, options_map=_OPTIONS
+        service, method_map=_METHODS, options_map=_OPTIONS, directory_filter=wanted
     ):
         found.add(text, None, [(name, line)], auto_comments=comments, context=context)
     return found

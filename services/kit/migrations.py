@@ -1,6 +1,7 @@
 """Alembic for one service: `services/<service>/migrations/env.py` calls `run`."""
 
 import asyncio
+import importlib
 from pathlib import Path
 from typing import Final
 
@@ -77,6 +78,15 @@ MESSAGE_TABLES_1: Final = (
     )
     """,
 )
+
+
+def tables_of(service: str) -> sa.MetaData:
+    """All tables of a service: those of its `models`, and of the packages in it."""
+    package = importlib.import_module(f"services.{service}")
+    for path in sorted(Path(package.__path__[0]).glob("*/models.py")):
+        importlib.import_module(f"services.{service}.{path.parent.name}.models")
+    metadata: sa.MetaData = importlib.import_module(f"services.{service}.models").metadata
+    return metadata
 
 
 def config(service: str, url: str) -> Config:

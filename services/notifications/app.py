@@ -34,8 +34,11 @@ def create_app(settings: NotificationsSettings) -> FastAPI:
         helpful={"redis": redis.ping(settings.redis_url)},
         lifespan=lifespan,
     )
+    app.state.settings = settings
     app.state.db = db
+    app.state.clock = settings.clock
     app.state.on_mail = mail_wake.notify
     app.state.introspection = RemoteIntrospection(settings.registration_internal_url)
+    app.state.sessions = RemoteIntrospection(settings.registration_internal_url, remember=False)
     app.include_router(api.router)
     return app

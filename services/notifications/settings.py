@@ -6,8 +6,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from services.kit.look.theme import DEFAULT_ACCENT
-from services.kit.settings import Settings
+from services.kit.look.settings import LookSettings
 
 # Not EmailStr, because that refuses host names without a dot, and those are right on one machine.
 Mailbox = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]+@[A-Za-z0-9.-]+$")]
@@ -30,11 +29,10 @@ class SmtpServer(BaseModel):
     password: SecretStr | None = None
 
 
-class NotificationsSettings(Settings):
+class NotificationsSettings(LookSettings):
     """What the processes of notifications know.
 
-    `database_url` is read from `EINLASS_NOTIFICATIONS_DATABASE_URL`. `accent`: the
-    one colour of the site, as `#rrggbb`. `mail_from` must be an
+    `database_url` is read from `EINLASS_NOTIFICATIONS_DATABASE_URL`. `mail_from` must be an
     address that the SMTP server accepts as sender and that somebody reads, unless
     `mail_reply_to` names another. `smtp_connections` are kept per delivery role. A mail that a
     process has claimed and not finished after `mail_lease_seconds` is sent by another.
@@ -43,7 +41,6 @@ class NotificationsSettings(Settings):
     model_config = SettingsConfigDict(populate_by_name=True)
 
     database_url: str = Field(validation_alias="EINLASS_NOTIFICATIONS_DATABASE_URL", repr=False)
-    accent: str = DEFAULT_ACCENT
     mail_from: Mailbox = "einlass@localhost"
     mail_from_name: str = ""
     mail_reply_to: Mailbox | None = None

@@ -34,7 +34,7 @@ def create_app(settings: WaitlistSettings | None = None) -> FastAPI:
         public_url=settings.public_url,
         needed={"postgres": db.ping},
         lifespan=lifespan,
-        error_page=desk.error_page,
+        error_page=desk.ROOM.error_page,
     )
     app.state.settings = settings
     app.state.db = db

@@ -17,10 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import RedirectResponse, Response
 
 from services.kit import audit as tables
+from services.kit.desk import FROM_HERE, Desk
 from services.kit.errors import EinlassError, FieldError, Invalid
 from services.kit.pages import PRIVATE
 from services.waitlist import orders, recount, repository, service
-from services.waitlist.desk import FROM_HERE, Desk, Editor, Viewer, start
+from services.waitlist.desk import ROOM, Editor, Viewer
 from services.waitlist.domain.errors import (
     AlreadyPaused,
     LineClosed,
@@ -47,7 +48,7 @@ Act = Callable[[AsyncConnection], Awaitable[None]]
 
 _EDGE: Final = 2**63
 
-router = APIRouter(prefix=HOME, include_in_schema=False, lifespan=start)
+router = APIRouter(prefix=HOME, include_in_schema=False, lifespan=ROOM.start)
 """Wants `settings`, `db`, `clock` and `sessions` in the application's state."""
 
 # PostgreSQL keeps no NUL in a text.

@@ -1,6 +1,5 @@
 """Alembic's entry to the notifications database."""
 
 from services.kit import migrations
-from services.notifications.models import metadata
 
-migrations.run(metadata)
+migrations.run(migrations.tables_of("notifications"))

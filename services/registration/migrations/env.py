@@ -1,6 +1,5 @@
 """Alembic's environment of registration."""
 
 from services.kit import migrations
-from services.registration.models import metadata
 
-migrations.run(metadata)
+migrations.run(migrations.tables_of("registration"))

@@ -12,7 +12,7 @@ from services.kit import i18n
 from services.kit.i18n import LOCALES, Translations, negotiate
 
 SERVICES = sorted(
-    path.parent for path in Path(services.__file__).parent.glob("*/locale") if any(path.iterdir())
+    path.parent for path in Path(services.__file__).parent.glob("**/locale") if any(path.iterdir())
 )
 
 

@@ -1,0 +1,1 @@
+"""Sending one letter to very many: recipients, leases, SMTP, bounces."""

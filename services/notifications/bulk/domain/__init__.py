@@ -1,0 +1,1 @@
+"""Decides, and is pure."""

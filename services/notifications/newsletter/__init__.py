@@ -1,0 +1,1 @@
+"""The issues of the newsletter: writing, planning, publishing, archive."""
