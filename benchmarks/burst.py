@@ -1,8 +1,9 @@
 """Many seats that become free at once: promotions a second against the number of those who wait,
-and the time until the last of 5,000 has a place.
+the time until the last of 5,000 has a place, and 10,000 who cancel at once.
 
-All services run. Those who wait are written into the tables, since a hundred thousand sign-ups
-would leave as many mails; whoever moves up does so through Kafka and gets a mail like anybody.
+All services run. Those who wait or have places are written into the tables, since a hundred
+thousand sign-ups would leave as many mails; whoever cancels or moves up does so through the API
+and Kafka, and gets a mail like anybody.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from typing import Any, Final
 import asyncpg
 import httpx
 
+from benchmarks import load
 from benchmarks.figures import Spread, table
 from deploy.local import Stack
 from services.kit.ids import uuid7
@@ -28,6 +30,8 @@ ROUNDS: Final = 5
 SIZES: Final = (100, 1_000, 10_000, 100_000)
 BURST: Final = 100
 LARGE: Final = 5_000
+CANCEL: Final = 10_000
+CLIENTS: Final = 64
 
 _PERSON: Final = (
     *("id", "event_id", "seq", "rank", "status", "seats", "name", "email", "email_key", "locale"),
@@ -55,9 +59,10 @@ class Burst:
     waitlist: asyncpg.Connection
     notifications: asyncpg.Connection
 
-    async def line(self, waiting: int) -> dict[str, Any]:
-        """A full event for which so many wait."""
-        made = events.event(capacity=1)
+    async def line(self, waiting: int, confirmed: int = 0) -> dict[str, Any]:
+        """A full event for which so many wait, and which so many can cancel: `links` are their
+        ids and tokens."""
+        made = events.event(capacity=1 + confirmed)
         answer = await self.public.post("/admin/events", json=made, headers=self.headers)
         answer.raise_for_status()
         event = dict(answer.json())
@@ -68,10 +73,12 @@ class Burst:
         )
         first.raise_for_status()
         await until(lambda: self._line(event["id"]), lambda row: row is not None)
+        event["links"] = await self._fill(event, confirmed, domain)
         seq = await self.registration.fetchval(
             "SELECT seq FROM seats WHERE event_id = $1", event["id"]
         )
-        people = [self._person(event["id"], seq + n, n, domain) for n in range(1, waiting + 1)]
+        numbers = range(confirmed + 1, confirmed + waiting + 1)
+        people = [self._person(event["id"], seq + n - confirmed, n, domain)[0] for n in numbers]
         async with self.registration.transaction():
             await self.registration.copy_records_to_table(
                 "registration", records=people, columns=_PERSON
@@ -89,15 +96,38 @@ class Burst:
             await conn.execute("VACUUM ANALYZE")
         return event
 
-    def _person(self, event_id: str, seq: int, number: int, domain: str) -> tuple[Any, ...]:
-        """Somebody who waits, with a link of their own, as registration keeps it."""
+    async def _fill(self, event: dict[str, Any], confirmed: int, domain: str) -> list[str]:
+        """So many more have a place; their ids and tokens."""
+        seq = await self.registration.fetchval(
+            "SELECT seq FROM seats WHERE event_id = $1", event["id"]
+        )
+        made = [
+            self._person(event["id"], seq + n, n, domain, "confirmed")
+            for n in range(1, confirmed + 1)
+        ]
+        async with self.registration.transaction():
+            await self.registration.copy_records_to_table(
+                "registration", records=[row for row, _ in made], columns=_PERSON
+            )
+            await self.registration.execute(
+                "UPDATE seats SET confirmed = confirmed + $2, seq = seq + $2 WHERE event_id = $1",
+                event["id"],
+                confirmed,
+            )
+        return [f"{row[0]} {clear}" for row, clear in made]
+
+    def _person(
+        self, event_id: str, seq: int, number: int, domain: str, status: str = "waitlisted"
+    ) -> tuple[tuple[Any, ...], str]:
+        """Somebody with a link of their own, as registration keeps it, and the link's token."""
         who, now, mail = uuid7(), datetime.now(UTC), f"gast-{number}@{domain}"
         token = self.tokens.issue(who)
-        return (
-            *(who, event_id, seq, seq, "waitlisted", 1, "Gast", mail, mail, "de"),
+        row = (
+            *(who, event_id, seq, seq, status, 1, "Gast", mail, mail, "de"),
             *("{}", "2026-11", now, token.digest, token.sealed),
-            *(token.digest, "waitlisted", number, now, now),
+            *(token.digest, status, number if status == "waitlisted" else None, now, now),
         )
+        return row, token.clear
 
     async def _line(self, event_id: str) -> Any:
         return await self.waitlist.fetchrow("SELECT 1 FROM line WHERE event_id = $1", event_id)
@@ -115,6 +145,34 @@ class Burst:
             assert time.perf_counter() < began + 120, "not all have moved up"
             await asyncio.sleep(0.002)
         return time.perf_counter() - began
+
+    async def cancel_all(self, event: dict[str, Any], waiting: int) -> tuple[float, float]:
+        """All of `links` cancel: cancellations a second, and seconds from the last answer until
+        the last of those who wait has moved up."""
+        await until(self._unsent, lambda count: count == 0, timeout=300)
+        where = self.public.base_url
+        requests = [_cancellation(where.host, *link.split()) for link in event["links"]]
+        began = time.perf_counter()
+        statuses = await load.once_each(where.host, where.port or 80, requests, connections=CLIENTS)
+        assert set(statuses) == {200}, set(statuses)
+        answered = time.perf_counter()
+        moved = "SELECT count(moved_up_at) FROM registration WHERE event_id = $1"
+        while (have := await self.registration.fetchval(moved, event["id"])) < waiting:
+            assert time.perf_counter() < answered + 120, f"{have} of {waiting} have moved up"
+            await asyncio.sleep(0.01)
+        took = time.perf_counter() - answered
+        left = "SELECT held + waiting FROM seats WHERE event_id = $1"
+        assert await self.registration.fetchval(left, event["id"]) == 0
+        return len(requests) / (answered - began), took
+
+    async def steps(self, event: dict[str, Any]) -> tuple[int, int]:
+        """In how many transactions people were called up, and how many, by the ledger."""
+        (row,) = await self.waitlist.fetch(
+            "SELECT count(DISTINCT xmin::text) AS steps, count(*) AS people FROM ledger "
+            "WHERE event_id = $1 AND kind = 'promoted'",
+            event["id"],
+        )
+        return int(row["steps"]), int(row["people"])
 
     async def _confirmed(self, event_id: str) -> int:
         found = await self.registration.fetchval(
@@ -149,6 +207,7 @@ async def run(stack: Stack, _: Sink) -> str:
                     found[size].append(BURST / took)
         large = await bench.line(LARGE * 4)
         seconds = [await bench.raise_by(large, LARGE) for _ in range(3)]
+        cancelled = [await _cancelled(bench) for _ in range(3)]
     for conn in databases:
         await conn.close()
     base = statistics.median(found[SIZES[0]])
@@ -159,8 +218,52 @@ async def run(stack: Stack, _: Sink) -> str:
         f"{ROUNDS} rounds in turn, after one to warm up:\n\n{table(head, rows)}\n\n"
         f"{LARGE:,} seats more at once: the last of {LARGE:,} who wait has a place after "
         f"{last.median:.1f} s ({last.least:.1f} to {last.most:.1f} s, three times), "
-        f"{LARGE / last.median:,.0f} promotions a second.\n"
+        f"{LARGE / last.median:,.0f} promotions a second.\n\n"
+        f"{CANCEL:,} cancel over {CLIENTS} connections, three times each in turn:\n\n"
+        f"{table(CANCELLED, [_shown(found) for found in cancelled])}\n"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Cancellations a second without and with as many waiting; seconds from the last answer to
+    the last promotion; transactions in which people were called up, and how many people."""
+
+    alone: float
+    waited_for: float
+    behind: float
+    steps: int
+    people: int
+
+
+CANCELLED: Final = (
+    *("cancellations/s, nobody waits", f"{CANCEL:,} wait", "ratio"),
+    *("the last has moved up after the last answer", "called up in"),
+)
+
+
+async def _cancelled(bench: Burst) -> Cancelled:
+    alone, _ = await bench.cancel_all(await bench.line(0, CANCEL), 0)
+    event = await bench.line(CANCEL, CANCEL)
+    waited_for, behind = await bench.cancel_all(event, CANCEL)
+    return Cancelled(alone, waited_for, behind, *await bench.steps(event))
+
+
+def _shown(found: Cancelled) -> list[str]:
+    return [
+        f"{found.alone:,.0f}",
+        f"{found.waited_for:,.0f}",
+        f"{found.waited_for / found.alone:.2f}",
+        f"{found.behind:.1f} s",
+        f"{found.steps:,} transactions, {found.people / found.steps:,.0f} people each",
+    ]
+
+
+def _cancellation(host: str, registration_id: str, token: str) -> bytes:
+    return (
+        f"POST /api/v1/registrations/{registration_id}/cancellation HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
 
 
 def _row(size: int, rates: list[float], base: float) -> list[str]:

@@ -1,5 +1,7 @@
-"""Load by wrk (github.com/wg/wrk, from the system's packages), bounded in time and connections."""
+"""Load by wrk (github.com/wg/wrk, from the system's packages), bounded in time and connections;
+and, where each request is to be sent exactly once, by plain connections of our own."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -54,3 +56,24 @@ def people() -> str:
 def sign_up(url: str, paths: str, connections: int) -> Run:
     """Sign-ups of new people at `paths`, separated by commas."""
     return wrk("signup.lua", url, [paths, people()], connections=connections, seconds=SECONDS)
+
+
+async def once_each(
+    host: str, port: int, requests: Sequence[bytes], *, connections: int
+) -> list[int]:
+    """Sends each request of HTTP/1.1 once, over kept connections; the answers' statuses, in the
+    order in which they came."""
+    left, statuses = iter(requests), list[int]()
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        for request in left:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length or 0))
+            statuses.append(int(head[9:12]))
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return statuses
