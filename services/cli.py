@@ -4,6 +4,7 @@ einlass <service> api|worker     a process of a service
 einlass waitlist why …           why somebody was or was not promoted
 einlass migrate                  databases and topics to the newest version
 einlass operator …               who may operate
+einlass newsletter …             subscribers from and to files
 einlass contracts                OpenAPI, AsyncAPI and JSON Schema from the code
 einlass dead-letters …           messages that could not be handled
 einlass doctor                   counts again, compares, says what is wrong, mends counters
@@ -12,6 +13,8 @@ einlass doctor                   counts again, compares, says what is wrong, men
 import asyncio
 import importlib
 import json
+import sys
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID
 
@@ -19,6 +22,7 @@ import typer
 import uvloop
 
 from services.contracts import topics
+from services.contracts.envelope import Locale
 from services.kit import deadletters, migrations, telemetry
 from services.kit.db import Database
 from services.kit.kafka import create_topics
@@ -33,8 +37,10 @@ SERVICES: Final[tuple[ServiceName, ...]] = get_args(ServiceName)
 main = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 operator = typer.Typer(no_args_is_help=True, help="Who may operate.")
 letters = typer.Typer(no_args_is_help=True, help="Messages that could not be handled.")
+newsletter = typer.Typer(no_args_is_help=True, help="The newsletter's subscribers.")
 main.add_typer(operator, name="operator")
 main.add_typer(letters, name="dead-letters")
+main.add_typer(newsletter, name="newsletter")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.")]
@@ -178,6 +184,31 @@ def operator_remove(name: str) -> None:
     if not asyncio.run(module.remove(db, name)):
         raise typer.BadParameter(f"no operator is called {name}")
     typer.echo(f"{name} removed")
+
+
+@newsletter.command("import")
+def newsletter_import(
+    file: Annotated[Path, typer.Argument(help="CSV, ours or listmonk's.")],
+    by: Annotated[str, typer.Option(help="Who vouches that these people have consented.")],
+    reason: Annotated[str, typer.Option(help="When and how they did.")],
+    locale: Annotated[str, typer.Option(help="Their language where the file has none.")] = "de",
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> None:
+    """Takes subscribers out of a file; whoever is suppressed stays out."""
+    if locale not in get_args(Locale):
+        raise typer.BadParameter(", ".join(get_args(Locale)))
+    command = importlib.import_module("services.notifications.subscribers.command")
+    settings = _settings("notifications")
+    raise typer.Exit(
+        command.import_file(settings, file, locale=locale, by=by, reason=reason, as_json=as_json)
+    )
+
+
+@newsletter.command("export")
+def newsletter_export() -> None:
+    """Writes all subscribers to the output, as CSV."""
+    command = importlib.import_module("services.notifications.subscribers.command")
+    raise typer.Exit(command.export(_settings("notifications"), sys.stdout))
 
 
 def _service_name(value: str) -> ServiceName:

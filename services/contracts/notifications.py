@@ -16,7 +16,11 @@ MailKind = Literal[
     "offer_ended",
     "event_changed",
     "event_called_off",
+    "message",
+    "reminder",
 ]
+"""Of a mail to somebody who signed up. `message`: what an operator wrote to all of an event;
+`reminder`: it begins soon."""
 
 
 class MailData(Wire):

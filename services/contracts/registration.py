@@ -73,22 +73,26 @@ class EventCalledOffData(EventData):
 
 
 class ConfirmedData(Wire):
-    """`revision` counts the changes of one registration, from 1."""
+    """`revision` counts the changes of one registration, from 1. `newsletter`: with this sign-up
+    the person asked for the newsletter."""
 
     registration_id: UUID
     revision: Annotated[int, Field(ge=1)]
     seats: Seats
     via: Literal["direct", "waitlist"]
+    newsletter: bool = False
     person: Person
 
 
 class WaitlistedData(Wire):
-    """`position` is the place in line at the moment of joining, from 1."""
+    """`position` is the place in line at the moment of joining, from 1. `newsletter`: with this
+    sign-up the person asked for the newsletter."""
 
     registration_id: UUID
     revision: Annotated[int, Field(ge=1)]
     seats: Seats
     position: Annotated[int, Field(ge=1)]
+    newsletter: bool = False
     person: Person
 
 

@@ -8,13 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
+import services
 from services.documents import Unclear
 from services.documents.apps import SERVICES
 from services.kit import problem
 from services.kit.errors import EinlassError, FieldError, Invalid, TooManyRequests
 from services.kit.openapi import sentence
+from services.notifications.newsletter.domain.errors import (
+    ChangedMeanwhile,
+    NotReady,
+    QuarterTaken,
+)
 from services.registration.domain.errors import CapacityTooLow
 from services.waitlist.domain.errors import NotWaiting
 
@@ -23,6 +30,9 @@ SAMPLES: Final[Sequence[EinlassError]] = (
     TooManyRequests(retry_after=30),
     CapacityTooLow(must_go=3),
     NotWaiting(state="confirmed"),
+    ChangedMeanwhile(version=4),
+    QuarterTaken(issue="0199d4c2-5e1f-7a90-b3d7-6f2c8e4a1b95"),
+    NotReady(findings=[]),
 )
 """Errors that say more than their sentence; the others are made as they are."""
 
@@ -59,13 +69,21 @@ def codes() -> Mapping[str, Code]:
     return found
 
 
-def _all() -> Iterator[Code]:
+def modules() -> Iterator[str]:
+    """The modules in which errors are: one in each service, and in each package within it."""
+    here = Path(services.__path__[0])
     for service in SERVICES:
-        import_module(f"services.{service}.domain.errors")
+        for path in sorted(here.glob(f"{service}/**/domain/errors.py")):
+            yield ".".join((services.__name__, *path.relative_to(here).with_suffix("").parts))
+
+
+def _all() -> Iterator[Code]:
+    for name in modules():
+        import_module(name)
     for kind in _tree(EinlassError):
         # A class of status 500 is raised where no person waits, in a consumer; whatever reaches
         # a person with that status is the base class.
-        if kind.status != 500 or kind is EinlassError:
+        if kind is EinlassError or (kind.status != 500 and kind.in_api):
             yield _code(kind)
     yield _code(type(problem.known(405)))
 

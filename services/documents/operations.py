@@ -124,7 +124,7 @@ def _parameter(raw: Object) -> Object:
 def _security(path: str, route: Route) -> Object:
     if path.startswith(words.ADMIN):
         return {words.OPERATOR: [route.role] if route.role else []}
-    return {words.MANAGE: []}
+    return {words.BOUNCE if path == words.BOUNCES else words.MANAGE: []}
 
 
 def _responses(raw: Object, made: Object, problems: Problems) -> Iterator[tuple[str, Object]]:

@@ -21,9 +21,11 @@ stable and made for programs; `detail` is a sentence for people. 429 and 503 say
 after how many seconds to try again.
 
 **Sent twice.** A sign-up with an `Idempotency-Key` may be repeated: the same key with the same
-body gets the same answer, and nothing happens twice. To cancel again changes nothing.
+body gets the same answer, and nothing happens twice; so may a mail to all of an event. To cancel
+again changes nothing.
 
-**Limits.** A request is 64 KiB at most. No public answer holds a number of seats of an event.
+**Limits.** A request is 64 KiB at most, unless its operation takes files. No public answer holds a
+number of seats of an event.
 
 **What may change.** Within `/api/v1` members and routes are added, never removed or given another
 meaning; take what you do not know for nothing. Members that are sent are strict: one that is
@@ -53,6 +55,7 @@ PARAMETERS: Final[dict[str, str]] = {
 
 OPERATOR: Final = "operatorToken"
 MANAGE: Final = "manageToken"
+BOUNCE: Final = "bounceToken"
 SECURITY: Final = {
     OPERATOR: {
         "type": "http",
@@ -65,9 +68,16 @@ SECURITY: Final = {
         "scheme": "bearer",
         "description": "The manage token of one registration: the last part of its `manage_url`.",
     },
+    BOUNCE: {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The installation's `EINLASS_BOUNCE_TOKEN`.",
+    },
 }
 ADMIN: Final = "/api/v1/admin/"
-"""Paths below it ask for an operator's token, all others that ask for one the manage token."""
+BOUNCES: Final = "/api/v1/newsletter/bounces"
+"""Paths below the first ask for an operator's token, the second for that of bounces, all others
+that ask for one for the manage token."""
 
 STREAM: Final = """\
 event: light

@@ -28,6 +28,8 @@ class EinlassError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal"
+    in_api: ClassVar[bool] = True
+    """Whether an answer of the API may tell it; else only pages and background roles meet it."""
     retry_after: int | None = None
 
     def __init__(self, **extra: object) -> None:
@@ -73,7 +75,7 @@ class Invalid(EinlassError):
 
 
 class BodyTooLarge(EinlassError):
-    """The request is larger than 64 KiB."""
+    """The request is too large."""
 
     status, code = 413, "body_too_large"
 

@@ -1,12 +1,13 @@
 """What every answer of every service passes: size limit, security headers, log and metrics.
 
-Invariant: a body over 64 KiB is refused before it is read; no answer leaves without the
-security headers; a path is logged and counted as its route's template, never with its token.
-HEAD is answered as GET is, without the body, also where that would never end.
+Invariant: a body over 64 KiB, or over what its path is given, is refused before it is read; no
+answer leaves without the security headers; a path is logged and counted as its route's template,
+never with its token. HEAD is answered as GET is, without the body, also where that would never end.
 """
 
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -75,10 +76,14 @@ Tell = Callable[[Request, Exception], Awaitable[Response]]
 
 class Guard:
     """ASGI middleware. `secure` adds HSTS where the public address is https; `tell` answers a
-    failure that nothing inside has answered."""
+    failure that nothing inside has answered. `larger`: for paths (regular expressions of the
+    whole path) that take files, how many bytes a body may have."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool, tell: Tell) -> None:
+    def __init__(
+        self, app: ASGIApp, *, secure: bool, tell: Tell, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
+        self._larger = [(re.compile(path), most) for path, most in (larger or {}).items()]
         self._tell = tell
         self._secure = secure
 
@@ -110,8 +115,9 @@ class Guard:
             await send(message)
 
         try:
-            _refuse_declared(scope)
-            await self._app(scope, _limited(scope, receive), guarded)
+            most = self._most(scope["path"])
+            _refuse_declared(scope, most)
+            await self._app(scope, _limited(scope, receive, most), guarded)
         except Exception as error:
             if headed:
                 return
@@ -127,6 +133,9 @@ class Guard:
             if status >= 500:
                 log.warning("http.status", method=method, route=_route(scope), status=status)
 
+    def _most(self, path: str) -> int:
+        return next((most for of, most in self._larger if of.fullmatch(path)), MAX_BODY)
+
 
 class _Headed(Exception):
     """All that HEAD asks for has been sent; what follows is not needed."""
@@ -136,21 +145,21 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "other")
 
 
-def _refuse_declared(scope: Scope) -> None:
+def _refuse_declared(scope: Scope, most: int) -> None:
     declared = Headers(scope=scope).get("content-length", "0")
-    if declared.isdecimal() and int(declared) > MAX_BODY:
+    if declared.isdecimal() and int(declared) > most:
         raise BodyTooLarge
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that refuses more than MAX_BODY bytes, also where no length was declared."""
+def _limited(scope: Scope, receive: Receive, most: int) -> Receive:
+    """`receive` that refuses more than `most` bytes, also where no length was declared."""
     taken = 0
 
     async def limited() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MAX_BODY:
+        if taken > most:
             scope[problem.TOO_LARGE] = True
             raise BodyTooLarge
         return message

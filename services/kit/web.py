@@ -58,9 +58,11 @@ def create_app(
     lifespan: Lifespan | None = None,
     error_page: ErrorPage | None = None,
     lean: Sequence[LeanRoute] = (),
+    larger: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """An application with health, metrics, problem details and the guard. `lean` are routes that
-    are also answered without the framework (kit.lean).
+    are also answered without the framework (kit.lean); `larger`: paths that take larger bodies
+    (kit.guard).
 
     `app.state.stopping` is an event that is set when the process begins to end, so that open
     streams close.
@@ -88,7 +90,7 @@ def create_app(
     app.state.stopping = asyncio.Event()
     tell = _teller(error_page)
     secure = public_url.startswith("https://")
-    app.add_middleware(Guard, secure=secure, tell=tell)
+    app.add_middleware(Guard, secure=secure, tell=tell, larger=larger)
     app.router.routes.extend(
         health.routes(needed, helpful or {}, stopping=app.state.stopping.is_set)
     )

@@ -1,23 +1,39 @@
-"""The operators' view of the mail ledger, and sending a mail again.
+"""The operators' view of the mail ledger, sending a mail again, and writing to all of an event.
 
 Invariant: every route asks for an operator first, and none shows to whom a mail went: names and
-addresses are registration's to show.
+addresses are registration's to show. What an operator asks for is committed before it is
+answered, under their own name.
 """
 
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
-from services.contracts.notifications import MailKind
 from services.kit.db import Database
 from services.kit.openapi import fails
-from services.kit.operators import require
-from services.notifications import service
-from services.notifications.domain.errors import MailForgotten, MailInHand, MailNotFound
-from services.notifications.domain.mail import MailStatus
-from services.notifications.schemas import LedgerView, MailView
+from services.kit.operators import Operator, require
+from services.notifications import broadcasts, service
+from services.notifications.domain.errors import (
+    BroadcastKeyReused,
+    BroadcastNotFound,
+    BroadcastSent,
+    MailForgotten,
+    MailInHand,
+    MailNotFound,
+    NobodyToWriteTo,
+    NoSuchEvent,
+)
+from services.notifications.domain.mail import AnyKind, MailStatus
+from services.notifications.schemas import (
+    BroadcastIn,
+    BroadcastsView,
+    BroadcastView,
+    CancellationIn,
+    LedgerView,
+    MailView,
+)
 
 
 def _never_kept(response: Response) -> None:
@@ -39,13 +55,15 @@ router = APIRouter(prefix="/api/v1/admin/mail", tags=["mail"], dependencies=[Dep
 Db = Annotated[Database, Depends(_database)]
 OnMail = Annotated[Callable[[], None], Depends(_on_mail)]
 MailId = Annotated[UUID, Path(description="The mail's id.")]
+BroadcastId = Annotated[UUID, Path(description="The broadcast's id.")]
+Editor = Annotated[Operator, Depends(require("editor"))]
 
 
 @router.get("", summary="The mail ledger, newest first", dependencies=[Depends(require("viewer"))])
 async def read_ledger(
     db: Db,
     status: MailStatus | None = None,
-    kind: MailKind | None = None,
+    kind: AnyKind | None = None,
     event: Annotated[str | None, Query(description="The event's slug.", max_length=200)] = None,
     registration_id: UUID | None = None,
     before: Annotated[
@@ -65,6 +83,70 @@ async def read_ledger(
                 limit=limit,
             )
         )
+
+
+@router.post(
+    "/broadcasts",
+    status_code=202,
+    summary="Write to all of an event",
+    responses=fails(NoSuchEvent, NobodyToWriteTo, BroadcastKeyReused),
+)
+async def ask_broadcast(
+    db: Db,
+    on_mail: OnMail,
+    who: Editor,
+    body: BroadcastIn,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> BroadcastView:
+    """Writes to everybody who has a place, waits, or both, at this moment; the mails go out behind
+    all that are more urgent. The same Idempotency-Key with the same body gets the same broadcast,
+    and nobody is written to twice."""
+    async with db.transaction() as conn:
+        found = await broadcasts.ask(conn, body.order(), idempotency_key, who.name, on_mail)
+    return BroadcastView.of(found)
+
+
+@router.get(
+    "/broadcasts",
+    summary="What was written to all of events, newest first",
+    dependencies=[Depends(require("viewer"))],
+)
+async def read_broadcasts(
+    db: Db,
+    event: Annotated[str | None, Query(description="The event's slug.", max_length=200)] = None,
+    before: Annotated[
+        UUID | None, Query(description="Only those older than this one; for the next part.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> BroadcastsView:
+    async with db.read() as conn:
+        return BroadcastsView.of(await broadcasts.page(conn, event, before, limit))
+
+
+@router.get(
+    "/broadcasts/{broadcast_id}",
+    summary="A mail to all, and how far it is",
+    dependencies=[Depends(require("viewer"))],
+    responses=fails(BroadcastNotFound),
+)
+async def read_broadcast(db: Db, broadcast_id: BroadcastId) -> BroadcastView:
+    async with db.read() as conn:
+        return BroadcastView.of(await broadcasts.one(conn, broadcast_id))
+
+
+@router.post(
+    "/broadcasts/{broadcast_id}/cancellation",
+    summary="Take back what has not been sent yet",
+    responses=fails(BroadcastNotFound, BroadcastSent),
+)
+async def cancel_broadcast(
+    db: Db, who: Editor, broadcast_id: BroadcastId, order: CancellationIn | None = None
+) -> BroadcastView:
+    """What has been sent stays sent. To take a broadcast back again changes nothing."""
+    reason = order.reason if order is not None else None
+    async with db.transaction() as conn:
+        found = await broadcasts.cancel(conn, broadcast_id, who.name, reason)
+    return BroadcastView.of(found)
 
 
 @router.get(

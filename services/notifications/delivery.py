@@ -187,7 +187,8 @@ class Delivery:
         connection = self.connect()
         try:
             while (claimed := (found := await self._queue.get()).claimed) is not None:
-                if stop.is_set() or self._away is not None or time.monotonic() > found.until:
+                late = time.monotonic() > found.until
+                if stop.is_set() or self._away is not None or late or claimed.taken_back:
                     self._done(claimed, Released())
                 else:
                     await self._send(connection, claimed)

@@ -30,7 +30,7 @@ event: Final = sa.Table(
     ),
     sa.Column("dated_at", _TIME),
     comment="What registration told of an event; seq counts its messages on notifications.v1. "
-    "dated_at: since when it has its days.",
+    "dated_at: since when it has its first day.",
 )
 
 participant: Final = sa.Table(

@@ -9,7 +9,7 @@ from collections import Counter as Count
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -20,7 +20,6 @@ from services.contracts.notifications import (
     MailData,
     MailFailed,
     MailFailedData,
-    MailKind,
     MailSent,
     NotificationsMessage,
 )
@@ -34,7 +33,7 @@ from services.notifications.domain.errors import (
     MailNotFound,
     UnknownEvent,
 )
-from services.notifications.domain.mail import MailStatus
+from services.notifications.domain.mail import AnyKind, MailStatus
 from services.notifications.domain.plan import EventStep, Registrations, plan
 from services.notifications.domain.retry import (
     Again,
@@ -90,7 +89,7 @@ async def _take_registrations(conn: AsyncConnection, told: Sequence[AboutSomebod
 
 
 async def _take_event(conn: AsyncConnection, step: EventStep) -> int:
-    former_days = await projections.put_event(conn, step.event_id, step.event)
+    former_days = await projections.put_event(conn, step.event_id, step.event, step.at)
     if former_days is None or step.announce is None:
         return 0
     return await ledger.write_to_all(conn, step, former_days)
@@ -107,19 +106,21 @@ class Tried:
 
 
 async def settle(conn: AsyncConnection, tried: Sequence[Tried], now: datetime) -> None:
-    """Writes outcomes into the ledger and says which mails are sent or given up for good."""
+    """Writes outcomes into the ledger and says which mails about events are sent or given up for
+    good."""
     finished = await delivery.finish(conn, [_result(one) for one in tried])
     LOST.inc(len(tried) - len(finished))
     settled = [one for one in finished if one.status in ("sent", "failed")]
-    if not settled:
-        return
-    counts = Count(one.event_id for one in settled)
-    seqs = await delivery.count_on(conn, counts)
-    messages: list[NotificationsMessage] = []
     for one in settled:
-        messages.append(_message(one, seqs[one.event_id], now))
-        seqs[one.event_id] += 1
         SETTLED.labels(one.kind, one.status).inc()
+    told = [(one.event_id, one) for one in settled if one.event_id is not None]
+    if not told:
+        return
+    seqs = await delivery.count_on(conn, Count(event_id for event_id, _ in told))
+    messages: list[NotificationsMessage] = []
+    for event_id, one in told:
+        messages.append(_message(event_id, one, seqs[event_id], now))
+        seqs[event_id] += 1
     await outbox.add(conn, topics.NOTIFICATIONS, messages)
 
 
@@ -147,8 +148,8 @@ def _result(tried: Tried) -> Result:
             return result
 
 
-def _message(one: Finished, seq: int, now: datetime) -> NotificationsMessage:
-    told = {
+def _message(event_id: UUID, one: Finished, seq: int, now: datetime) -> NotificationsMessage:
+    told: dict[str, Any] = {
         "mail_id": one.id,
         "registration_id": one.registration_id,
         "kind": one.kind,
@@ -156,11 +157,11 @@ def _message(one: Finished, seq: int, now: datetime) -> NotificationsMessage:
     }
     if one.status == "sent":
         return MailSent(
-            id=uuid7(), event_id=one.event_id, seq=seq, occurred_at=now, data=MailData(**told)
+            id=uuid7(), event_id=event_id, seq=seq, occurred_at=now, data=MailData(**told)
         )
     return MailFailed(
         id=uuid7(),
-        event_id=one.event_id,
+        event_id=event_id,
         seq=seq,
         occurred_at=now,
         data=MailFailedData(**told, smtp_code=one.smtp_code),
@@ -179,7 +180,7 @@ async def ledger_page(
     conn: AsyncConnection,
     *,
     status: MailStatus | None,
-    kind: MailKind | None,
+    kind: AnyKind | None,
     event: str | None,
     registration_id: UUID | None,
     before: UUID | None,

@@ -94,6 +94,7 @@ def sign_up(event: Event, sent: Mapping[str, str], also: tuple[str, ...], locale
         terms_accepted=sent.get("terms_accepted") == "yes",
         locale=locale,
         also=also,
+        newsletter=sent.get("newsletter") == "yes",
     )
 
 
@@ -174,6 +175,19 @@ def terms(sent: Mapping[str, str], errors: Sequence[FieldError], _: Gettext) -> 
         error=_("Please agree to the terms. Without that we cannot take your sign-up.")
         if missing
         else "",
+    )
+
+
+def newsletter(sent: Mapping[str, str]) -> Field:
+    """The box to tick for the newsletter, never ticked beforehand; its label is the template's,
+    since it holds a link."""
+    return Field(
+        kind="tick",
+        name="newsletter",
+        id="newsletter",
+        label="",
+        value=sent.get("newsletter", ""),
+        required=False,
     )
 
 

@@ -38,6 +38,7 @@ class _Plain(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     answers: dict[str, None] = {}
     terms_accepted: bool = False
     locale: Locale = "de"
+    newsletter: bool = False
 
 
 _decode: Final = msgspec.json.Decoder(_Plain).decode
@@ -55,6 +56,8 @@ def parse(body: bytes) -> SignUp:
                 {},
                 plain.terms_accepted,
                 plain.locale,
+                (),
+                plain.newsletter,
             )
     except ValueError:  # msgspec's errors are such too
         pass

@@ -59,12 +59,13 @@ class Speaker:
 
     def confirmed(self, who: Registration, via: Via, person: Person) -> None:
         """Says that a person has a place."""
-        self.say("registration.confirmed", {**_about(who, who.revision, person), "via": via})
+        about = _about(who, who.revision, person)
+        self.say("registration.confirmed", {**about, "via": via, **_wish(who)})
 
     def waitlisted(self, who: Registration, position: int, person: Person) -> None:
         """Says that a person joined the line."""
         about = _about(who, who.revision, person)
-        self.say("registration.waitlisted", {**about, "position": position})
+        self.say("registration.waitlisted", {**about, "position": position, **_wish(who)})
 
     def cancelled(
         self,
@@ -122,6 +123,10 @@ def _about(who: Registration, revision: int, person: Person) -> dict[str, Any]:
         "seats": who.seats,
         "person": person,
     }
+
+
+def _wish(who: Registration) -> dict[str, bool]:
+    return {"newsletter": True} if who.newsletter else {}
 
 
 def event_url(public_url: str, event: Event) -> str:

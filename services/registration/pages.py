@@ -165,6 +165,7 @@ def _event_page(
         fields=fields,
         dates=dates,
         terms=terms,
+        newsletter=forms.newsletter(typed),
         bad=[field for field in shown if field.error],
         form_id=forms.form_id(typed),
         failure=failure,
@@ -198,7 +199,8 @@ async def robots(request: Request) -> Response:
     """What search engines may look at."""
     public_url = site_of(request).settings.public_url
     text = (
-        "User-agent: *\nDisallow: /registrations/\nDisallow: /admin/\nDisallow: /api/\n"
+        "User-agent: *\nDisallow: /registrations/\nDisallow: /newsletter/s/\n"
+        "Disallow: /newsletter/confirm/\nDisallow: /admin/\nDisallow: /api/\n"
         f"Sitemap: {public_url}/sitemap.xml\n"
     )
     return Response(text, media_type="text/plain")

@@ -17,7 +17,8 @@ from services.registration.standing import MOVED_UP_DAYS, Standing
 
 class SignUpIn(Strict):
     """A sign-up. `locale` is the language of the mails. `also`: slugs of other events of the same
-    series; the first of all that has a place counts, and where none has, one waits for all."""
+    series; the first of all that has a place counts, and where none has, one waits for all.
+    `newsletter`: asks for the newsletter too; a mail then asks to confirm the address."""
 
     name: Annotated[str, Field(max_length=1000), AfterValidator(kept)]
     email: Annotated[str, Field(max_length=1000), AfterValidator(kept)]
@@ -26,6 +27,7 @@ class SignUpIn(Strict):
     terms_accepted: bool = False
     locale: Locale = "de"
     also: Annotated[tuple[Slug, ...], Field(max_length=10)] = ()
+    newsletter: bool = False
 
     def form(self) -> SignUp:
         """The sign-up of the domain, not yet checked."""
@@ -37,6 +39,7 @@ class SignUpIn(Strict):
             self.terms_accepted,
             self.locale,
             self.also,
+            self.newsletter,
         )
 
 

@@ -181,6 +181,7 @@ class Service:
             created_at=now,
             updated_at=now,
             manage_url=self.links.url(new_id, token.clear),
+            newsletter=sent.newsletter,
         )
 
     async def registration(self, registration_id: UUID, token: str) -> Standing:

@@ -150,14 +150,26 @@ def test_every_schema_is_one() -> None:
         Draft7Validator.check_schema(one)
 
 
+def values(example: Any) -> list[Any]:
+    """All that stands in an example, but the names of members."""
+    match example:
+        case dict():
+            return [one for inner in example.values() for one in values(inner)]
+        case list():
+            return [one for inner in example for one in values(inner)]
+    return [example]
+
+
 def test_every_body_has_an_example_that_fits() -> None:
     checked = 0
     for path, method, operation in OPERATIONS:
         answers = [a for a in operation["responses"].values() if "$ref" not in a]
         for holder in (operation.get("requestBody", {}), *answers):
-            for media in holder.get("content", {}).values():
+            for kind, media in holder.get("content", {}).items():
+                if not kind.endswith(("json", "event-stream")):
+                    continue
                 assert fits(media["example"], media["schema"], OPENAPI), (path, method)
-                assert "text" not in json.dumps(media["example"]).split('"'), (path, method)
+                assert "text" not in values(media["example"]), (path, method)
                 checked += 1
     assert checked > 10
 
@@ -208,6 +220,8 @@ def test_each_operation_says_whose_token_it_wants() -> None:
             assert len(roles) == 1
         elif path.startswith("/api/v1/registrations/"):
             assert security == [{"manageToken": []}]
+        elif path == "/api/v1/newsletter/bounces":
+            assert security == [{"bounceToken": []}]
         else:
             assert security == []
 

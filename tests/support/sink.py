@@ -1,4 +1,4 @@
-"""An SMTP server that takes every mail and remembers its head."""
+"""An SMTP server that takes every mail and remembers to whom it went."""
 
 import time
 from collections.abc import Iterator
@@ -12,18 +12,20 @@ from aiosmtpd.controller import Controller
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """One mail; `at` in Unix seconds."""
+    """One mail; `at` in Unix seconds. `content`: all of it, where the sink keeps that."""
 
     recipient: str
     message_id: str
     at: float
+    content: bytes = b""
 
 
 @dataclass(slots=True)
 class Sink:
-    """What came, in the order of coming."""
+    """What came, in the order of coming; with `whole` also what was in it."""
 
     url: str = ""
+    whole: bool = False
     mails: list[Came] = field(default_factory=list)
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
@@ -31,7 +33,8 @@ class Sink:
         at = time.time()
         head = message_from_bytes(envelope.content, policy=policy.default)
         message_id = str(head["Message-ID"]).strip("<> ")
-        self.mails.append(Came(envelope.rcpt_tos[0], message_id, at))
+        content = bytes(envelope.content) if self.whole else b""
+        self.mails.append(Came(envelope.rcpt_tos[0], message_id, at, content))
         return "250 OK"
 
 

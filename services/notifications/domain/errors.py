@@ -5,7 +5,12 @@ EinlassError
 ├── UnknownRegistration 500 unknown_registration  (the same)
 ├── MailNotFound        404 mail_not_found
 ├── MailInHand          409 mail_in_hand
-└── MailForgotten       409 mail_forgotten
+├── MailForgotten       409 mail_forgotten
+├── NoSuchEvent         404 no_such_event
+├── NobodyToWriteTo     409 nobody_to_write_to
+├── BroadcastNotFound   404 broadcast_not_found
+├── BroadcastSent       409 broadcast_sent
+└── BroadcastKeyReused  422 broadcast_key_reused
 """
 
 from services.kit.errors import EinlassError
@@ -39,3 +44,33 @@ class MailForgotten(EinlassError):
     """The content of this mail has been erased, so it cannot be sent again."""
 
     status, code = 409, "mail_forgotten"
+
+
+class NoSuchEvent(EinlassError):
+    """No event of this name has been published."""
+
+    status, code = 404, "no_such_event"
+
+
+class NobodyToWriteTo(EinlassError):
+    """Nobody of this event is to be written to."""
+
+    status, code = 409, "nobody_to_write_to"
+
+
+class BroadcastNotFound(EinlassError):
+    """There is no such mail to all."""
+
+    status, code = 404, "broadcast_not_found"
+
+
+class BroadcastSent(EinlassError):
+    """All of these mails have been sent already."""
+
+    status, code = 409, "broadcast_sent"
+
+
+class BroadcastKeyReused(EinlassError):
+    """This Idempotency-Key was used for a different mail."""
+
+    status, code = 422, "broadcast_key_reused"

@@ -7,6 +7,7 @@ about an event goes to those who are signed up at that moment.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from services.contracts.notifications import MailKind
@@ -37,11 +38,12 @@ class Registrations:
 
 @dataclass(frozen=True, slots=True)
 class EventStep:
-    """An event's new details and, where `announce` names a mail, whom it goes to: everybody
-    who has a place, is offered one or waits for one."""
+    """An event's new details since the moment `at` and, where `announce` names a mail, whom it
+    goes to: everybody who has a place, is offered one or waits for one."""
 
     event_id: UUID
     event: EventDetails
+    at: datetime
     announce: MailKind | None = None
     changes: tuple[str, ...] = ()
     reason: str | None = None
@@ -74,11 +76,11 @@ def plan(messages: Sequence[RegistrationMessage]) -> list[Step]:
 
 
 def _event(message: EventPublished | EventChanged | EventCalledOff) -> EventStep:
-    event_id, event = message.event_id, message.data.event
+    of = (message.event_id, message.data.event, message.occurred_at)
     match message:
         case EventChanged(data=data) if data.announce:
-            return EventStep(event_id, event, "event_changed", changes=data.changes)
+            return EventStep(*of, "event_changed", changes=data.changes)
         case EventCalledOff(data=data):
-            return EventStep(event_id, event, "event_called_off", reason=data.reason)
+            return EventStep(*of, "event_called_off", reason=data.reason)
         case _:
-            return EventStep(event_id, event)
+            return EventStep(*of)

@@ -6,7 +6,7 @@ offer no party), and what was known before gives the rest.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -41,12 +41,14 @@ AboutSomebody = (
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How somebody stands. `seats`: those they have, or the party that waits or is asked.
-    `offer`: the one that stands, exactly while the status is `offered`."""
+    `offer`: the one that stands, exactly while the status is `offered`. `confirmed_at`: since when
+    they have their place, where they have one."""
 
     status: ParticipantStatus
     seats: int
     person: Person
     offer: Offer | None = None
+    confirmed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def _step(message: AboutSomebody, before: Standing | None) -> RegistrationStep:
     ids = (message.event_id, message.data.registration_id, message.data.revision)
     match message:
         case RegistrationConfirmed(data=data):
-            now = Standing("confirmed", data.seats, data.person)
+            at = message.occurred_at
+            now = Standing("confirmed", data.seats, data.person, confirmed_at=at)
             if data.via == "direct":
                 return RegistrationStep("confirmed", *ids, now)
             return RegistrationStep("promoted", *ids, now, offer=_accepted(data, before))
@@ -125,7 +128,7 @@ def _step(message: AboutSomebody, before: Standing | None) -> RegistrationStep:
             if before is None:
                 raise UnknownRegistration
             # The person's page has said so at once.
-            now = Standing(before.status, data.seats, before.person, before.offer)
+            now = replace(before, seats=data.seats)
             return RegistrationStep(None, *ids, now)
 
 

@@ -14,27 +14,37 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contracts.notifications import MailKind
 from services.kit.db import array
-from services.notifications.domain.mail import Mail, MailContent, MailStatus
+from services.notifications.domain.mail import (
+    AnyKind,
+    Mail,
+    MailContent,
+    MailStatus,
+    SubscriberContent,
+    SubscriberLetter,
+)
 
 # A person's mails go out in the order of what happened: none before an earlier one is settled.
+# One that tells of no change has the sequence of the one before. What an operator wrote to all
+# stands once, in the broadcast.
 _CLAIM = sa.text(
     """
     WITH due AS (
-        SELECT id FROM mail AS m
+        SELECT id, broadcast_id FROM mail AS m
         WHERE status IN ('pending', 'sending') AND due_at <= now()
           AND NOT EXISTS (
               SELECT 1 FROM mail AS earlier
               WHERE earlier.registration_id = m.registration_id
-                AND earlier.sequence < m.sequence
+                AND (earlier.sequence, earlier.id) < (m.sequence, m.id)
                 AND earlier.status IN ('pending', 'sending'))
         ORDER BY priority, due_at LIMIT :batch FOR UPDATE SKIP LOCKED)
     UPDATE mail SET status = 'sending', lease_token = :token,
                     due_at = clock_timestamp() + make_interval(secs => :lease)
-    FROM due WHERE mail.id = due.id
+    FROM due LEFT JOIN broadcast AS b ON b.id = due.broadcast_id
+    WHERE mail.id = due.id
     RETURNING mail.id, mail.kind, mail.registration_id, mail.version, mail.sequence,
-              mail.created_at, mail.content, mail.attempts, mail.lease_token, mail.priority
+              mail.created_at, mail.content, mail.attempts, mail.lease_token, mail.priority,
+              b.texts, b.cancelled_at IS NOT NULL AS taken_back, mail.subscriber_id
     """
 )
 
@@ -52,7 +62,20 @@ _FINISH = sa.text(
     FROM unnest(:ids, :tokens, :statuses, :tries, :pauses, :codes, :errors, :message_ids)
         AS r (id, token, status, tries, pause, smtp_code, error, message_id)
     WHERE m.id = r.id AND m.status = 'sending' AND m.lease_token = r.token
-    RETURNING m.id, m.event_id, m.registration_id, m.kind, m.status, m.attempts, m.smtp_code
+    RETURNING m.id, m.event_id, m.registration_id, m.kind, m.status, m.attempts, m.smtp_code,
+              m.broadcast_id
+    """
+)
+
+# Whoever takes a broadcast back holds its row meanwhile: either this waits and sees it, or they
+# wait and then see what went back.
+_BROADCASTS = sa.text(
+    "SELECT id, cancelled_at FROM broadcast WHERE id = ANY(:ids) ORDER BY id FOR SHARE"
+)
+_WITHDRAW = sa.text(
+    """
+    UPDATE mail SET status = 'withdrawn', content = NULL, due_at = clock_timestamp()
+    WHERE id = ANY(:ids) AND status = 'pending'
     """
 )
 
@@ -76,11 +99,12 @@ _BACKLOG = sa.text(
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """A mail and the lease under which this process may send it. `attempts`: tries before;
-    `priority`: as in domain.mail."""
+    `priority`: as in domain.mail; `texts`: what an operator wrote to all; `taken_back`: and took
+    back before it was sent, so that it must not go out."""
 
     id: UUID
-    kind: MailKind
-    registration_id: UUID
+    kind: AnyKind
+    registration_id: UUID | None
     version: int
     sequence: int
     created_at: datetime
@@ -88,9 +112,24 @@ class Claimed:
     attempts: int
     token: UUID
     priority: int
+    texts: Mapping[str, Any] | None = None
+    taken_back: bool = False
+    subscriber_id: UUID | None = None
 
-    def mail(self) -> Mail:
+    def mail(self) -> Mail | SubscriberLetter:
         """The mail with its content read. Raises pydantic's ValidationError."""
+        if self.kind == "newsletter_confirm":
+            assert self.subscriber_id is not None
+            return SubscriberLetter(
+                id=self.id,
+                kind=self.kind,
+                subscriber_id=self.subscriber_id,
+                version=self.version,
+                created_at=self.created_at,
+                content=SubscriberContent.model_validate(self.content),
+            )
+        assert self.registration_id is not None
+        content = {**self.content, "texts": self.texts} if self.texts else self.content
         return Mail(
             id=self.id,
             kind=self.kind,
@@ -98,7 +137,7 @@ class Claimed:
             version=self.version,
             sequence=self.sequence,
             created_at=self.created_at,
-            content=MailContent.model_validate(self.content),
+            content=MailContent.model_validate(content),
         )
 
 
@@ -118,15 +157,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A mail of which the ledger took the result."""
+    """A mail of which the ledger took the result. `event_id` and `registration_id` are None of a
+    mail to a subscriber of the newsletter."""
 
     id: UUID
-    event_id: UUID
-    registration_id: UUID
-    kind: MailKind
+    event_id: UUID | None
+    registration_id: UUID | None
+    kind: AnyKind
     status: MailStatus
     attempts: int
     smtp_code: int | None
+    broadcast_id: UUID | None
 
 
 async def claim(conn: AsyncConnection, token: UUID, batch: int, lease: timedelta) -> list[Claimed]:
@@ -156,7 +197,21 @@ async def finish(conn: AsyncConnection, results: Sequence[Result]) -> list[Finis
         )
     )
     found = {row.id: Finished(*row) for row in rows}
+    await _withdraw(conn, [one for one in found.values() if one.status == "pending"])
     return [found.pop(r.id) for r in results if r.id in found]
+
+
+async def _withdraw(conn: AsyncConnection, back: Sequence[Finished]) -> None:
+    """Withdraws those that went back to be tried later and were taken back meanwhile."""
+    ids = {one.broadcast_id for one in back if one.broadcast_id is not None}
+    if not ids:
+        return
+    uuids = PgUUID(as_uuid=True)
+    rows = await conn.execute(_BROADCASTS.bindparams(array("ids", sorted(ids), uuids)))
+    over = {row.id for row in rows if row.cancelled_at is not None}
+    gone = [one.id for one in back if one.broadcast_id in over]
+    if gone:
+        await conn.execute(_WITHDRAW.bindparams(array("ids", gone, uuids)))
 
 
 async def count_on(conn: AsyncConnection, messages: Mapping[UUID, int]) -> dict[UUID, int]:

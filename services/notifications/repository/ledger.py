@@ -10,12 +10,30 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contracts.notifications import MailKind
 from services.contracts.registration import Day
-from services.notifications.domain.mail import MailStatus, Priority, priority_of
+from services.notifications.domain.mail import (
+    AnyKind,
+    MailStatus,
+    Priority,
+    SubscriberContent,
+    SubscriberMail,
+    priority_of,
+)
 from services.notifications.domain.plan import EventStep
 from services.notifications.domain.standing import RegistrationStep
 from services.notifications.models import event, mail
+
+__all__ = [
+    "LedgerRow",
+    "SubscriberMail",
+    "forget",
+    "one",
+    "page",
+    "send_again",
+    "write",
+    "write_to_all",
+    "write_to_subscriber",
+]
 
 # `sequence` is domain.mail.sequence_of, added up where the event's version is known.
 _WRITE: Final = """
@@ -71,6 +89,14 @@ _WRITE_TO_ALL = sa.text(
     """
 ).bindparams(sa.bindparam("more", type_=JSONB))
 
+_WRITE_TO_SUBSCRIBER = sa.text(
+    """
+    INSERT INTO mail (id, kind, subscriber_id, version, sequence, priority, content)
+    VALUES (uuidv7(), :kind, :subscriber_id, :version, :version, :priority, :content)
+    ON CONFLICT (kind, subscriber_id, version) WHERE subscriber_id IS NOT NULL DO NOTHING
+    """
+).bindparams(sa.bindparam("content", type_=JSONB))
+
 _RESEND = sa.text(
     """
     UPDATE mail SET status = 'pending', attempts = 0, due_at = clock_timestamp(),
@@ -94,15 +120,16 @@ _FORGET = sa.text(
 class LedgerRow:
     """A mail as operators see it: what became of it, and not to whom it went.
 
-    `next_attempt_at` is None for a mail that nobody will try again by itself.
+    `next_attempt_at` is None for a mail that nobody will try again by itself. A mail to a
+    subscriber of the newsletter is about no registration and no event.
     """
 
     id: UUID
-    kind: MailKind
-    registration_id: UUID
+    kind: AnyKind
+    registration_id: UUID | None
     version: int
-    event_id: UUID
-    event_slug: str
+    event_id: UUID | None
+    event_slug: str | None
     status: MailStatus
     attempts: int
     next_attempt_at: datetime | None
@@ -180,11 +207,34 @@ async def write_to_all(conn: AsyncConnection, step: EventStep, former_days: Sequ
     return found.rowcount
 
 
+async def write_to_subscriber(conn: AsyncConnection, due: SubscriberMail) -> bool:
+    """Puts a mail to a subscriber of the newsletter into the ledger, once for each version; False
+    where it is there already. Nothing of what becomes of it is told on `notifications.v1`, which
+    is about events."""
+    content = SubscriberContent(
+        email=due.email,
+        locale=due.locale,
+        confirm_url=due.confirm_url,
+        valid_until=due.valid_until,
+    )
+    found = await conn.execute(
+        _WRITE_TO_SUBSCRIBER,
+        {
+            "kind": due.kind,
+            "subscriber_id": due.subscriber_id,
+            "version": due.version,
+            "priority": priority_of(due.kind),
+            "content": content.model_dump(mode="json"),
+        },
+    )
+    return found.rowcount == 1
+
+
 async def page(
     conn: AsyncConnection,
     *,
     status: MailStatus | None,
-    kind: MailKind | None,
+    kind: AnyKind | None,
     slug: str | None,
     registration_id: UUID | None,
     before: UUID | None,
@@ -243,4 +293,4 @@ def _ledger_rows() -> sa.Select[Any]:
         mail.c.created_at,
         mail.c.sent_at,
         mail.c.content.is_(None),
-    ).join_from(mail, event, event.c.id == mail.c.event_id)
+    ).join_from(mail, event, event.c.id == mail.c.event_id, isouter=True)

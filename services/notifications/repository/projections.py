@@ -1,6 +1,7 @@
 """Events and participants, as `registration.v1` tells them."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -18,10 +19,12 @@ from services.notifications.domain.standing import RegistrationStep, Standing
 # Calling off counts although its version be that of the last change.
 _PUT_EVENT = sa.text(
     """
-    INSERT INTO event AS e (id, slug, version, details)
-    VALUES (:id, :slug, :version, :details)
+    INSERT INTO event AS e (id, slug, version, details, dated_at)
+    VALUES (:id, :slug, :version, :details, :at)
     ON CONFLICT (id) DO UPDATE
-    SET slug = excluded.slug, version = excluded.version, details = excluded.details
+    SET slug = excluded.slug, version = excluded.version, details = excluded.details,
+        dated_at = CASE WHEN e.first_day IS DISTINCT FROM excluded.details #>> '{days,0,date}'
+                        THEN excluded.dated_at ELSE e.dated_at END
     WHERE e.version < excluded.version
        OR (e.version = excluded.version
            AND e.details ->> 'status' <> excluded.details ->> 'status')
@@ -33,7 +36,7 @@ _KNOWN = sa.text("SELECT id FROM event WHERE id = ANY(:ids)")
 
 _STANDINGS = sa.text(
     """
-    SELECT registration_id, status, seats, name, email, locale, manage_url, offer
+    SELECT registration_id, status, seats, name, email, locale, manage_url, offer, confirmed_at
     FROM participant WHERE registration_id = ANY(:ids)
     """
 )
@@ -41,27 +44,28 @@ _STANDINGS = sa.text(
 _PUT_PARTICIPANTS: Final = """
 INSERT INTO participant AS p
     (registration_id, event_id, status, revision, seats, name, email, locale, manage_url,
-     offer, quiet_revision)
+     offer, quiet_revision, confirmed_at)
 SELECT registration_id, event_id, status, revision, seats, name, email, locale, manage_url,
-       offer::jsonb, CASE WHEN quiet THEN revision END
+       offer::jsonb, CASE WHEN quiet THEN revision END, confirmed_at
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::integer[],
-            $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
+            $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[],
+            $12::timestamptz[])
     AS r (registration_id, event_id, status, revision, seats, name, email, locale, manage_url,
-          offer, quiet)
+          offer, quiet, confirmed_at)
 ORDER BY 1
 ON CONFLICT (registration_id) DO UPDATE
 SET status = excluded.status, revision = excluded.revision, seats = excluded.seats,
     name = excluded.name, email = excluded.email, locale = excluded.locale,
     manage_url = excluded.manage_url, offer = excluded.offer,
-    quiet_revision = excluded.quiet_revision
+    quiet_revision = excluded.quiet_revision, confirmed_at = excluded.confirmed_at
 WHERE p.revision < excluded.revision
 """
 
 
 async def put_event(
-    conn: AsyncConnection, event_id: UUID, event: EventDetails
+    conn: AsyncConnection, event_id: UUID, event: EventDetails, at: datetime
 ) -> tuple[Day, ...] | None:
-    """Keeps what an event is now; returns the days it had before, none where it is new.
+    """Keeps what an event is since `at`; returns the days it had before, none where it is new.
 
     None where this or a later version is known already: then nothing has changed.
     """
@@ -72,6 +76,7 @@ async def put_event(
             "slug": event.slug,
             "version": event.version,
             "details": event.model_dump(mode="json"),
+            "at": at,
         },
     )
     row = found.one_or_none()
@@ -99,6 +104,7 @@ async def standings(conn: AsyncConnection, ids: Collection[UUID]) -> dict[UUID, 
             row.seats,
             Person(name=row.name, email=row.email, locale=row.locale, manage_url=row.manage_url),
             Offer.model_validate(row.offer) if row.status == "offered" else None,
+            row.confirmed_at,
         )
         for row in found
     }
@@ -123,5 +129,6 @@ async def put_participants(conn: AsyncConnection, steps: Sequence[RegistrationSt
             [person.manage_url for person in people],
             [one.offer.model_dump_json() if one.offer is not None else None for one in now],
             [step.kind is None for step in last],
+            [one.confirmed_at for one in now],
         ),
     )

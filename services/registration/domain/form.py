@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import jsonschema
 import orjson
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, EmailSyntaxError, validate_email
 
 from services.contracts.envelope import Locale
 from services.kit.errors import FieldError
@@ -31,7 +31,8 @@ TERMS_VERSION: Final = "2026-11"
 @dataclass(slots=True)
 class SignUp:
     """A sign-up as it was sent; `answers` by the question's name. `also`: slugs of other events,
-    of which the first that has a place counts."""
+    of which the first that has a place counts. `newsletter`: the person asks for the newsletter
+    too."""
 
     name: str
     email: str
@@ -40,12 +41,15 @@ class SignUp:
     terms_accepted: bool
     locale: Locale
     also: tuple[str, ...] = ()
+    newsletter: bool = False
 
     def digest(self) -> bytes:
         """SHA-256 that tells two different sign-ups apart."""
         # A number among the answers may be larger than orjson writes.
         answers = json.dumps(self.answers, sort_keys=True) if self.answers else ""
         said = [self.name, self.email, self.seats, answers, self.locale, *self.also]
+        if self.newsletter:
+            said.append(True)
         return hashlib.sha256(orjson.dumps(said)).digest()
 
 
@@ -69,6 +73,9 @@ def clean_email(email: str) -> str:
     local, _, domain = address.rpartition("@")
     if _PLAIN.fullmatch(local) and len(address) <= MAX_ADDRESS:
         return f"{local}@{_domain(domain)}"
+    if "=?" in address:
+        # An encoded word (RFC 2047, 5) has no place in an address, and some readers decode it.
+        raise EmailSyntaxError("There is an encoded word in the address.")
     return validate_email(address, check_deliverability=False).normalized
 
 

@@ -32,8 +32,8 @@ class Registration:
     changes from 1. `offered_seats` and `offered_until` are set while a place is offered;
     `wanted_at` is when somebody who waits last said that they still want it, `moved_up_at` when
     somebody from the line got a place; what has a `bundle` in common is one wish for a place at
-    one of several events. `manage_url` is known only of one that was made just now, and is not
-    kept."""
+    one of several events. `manage_url`, and `newsletter`, whether the person asked for the
+    newsletter too, are known only of one that was made just now, and are not kept."""
 
     id: UUID
     event_id: UUID
@@ -64,6 +64,7 @@ class Registration:
     moved_up_at: datetime | None = None
     bundle: UUID | None = None
     manage_url: str | None = None
+    newsletter: bool = False
 
     @property
     def active(self) -> bool:

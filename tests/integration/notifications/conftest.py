@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest_asyncio
 import sqlalchemy as sa
 
 from services.kit.db import Database
+from tests.integration.notifications.desk import VIEWER, application
 from tests.integration.notifications.post_office import PostOffice
 from tests.support.databases import fresh
 
@@ -29,7 +31,10 @@ async def db(_database: Database) -> Database:
     """The database with nothing in its tables."""
     async with _database.transaction() as conn:
         await conn.execute(
-            sa.text("TRUNCATE mail, participant, event, outbox, inbox, inbox_seq, dead_letter")
+            sa.text(
+                "TRUNCATE mail, broadcast, reminder, participant, event, "
+                "outbox, inbox, inbox_seq, dead_letter"
+            )
         )
     return _database
 
@@ -39,3 +44,19 @@ async def post_office() -> AsyncIterator[PostOffice]:
     """A real SMTP server on a port of its own."""
     async with PostOffice() as office:
         yield office
+
+
+@pytest_asyncio.fixture
+async def api(db: Database, notifications_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """The API, to somebody who may look."""
+    app = application(notifications_url)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://einlass.test/api/v1/admin",
+            headers=VIEWER,
+        ) as client,
+    ):
+        client.app = app  # type: ignore[attr-defined]
+        yield client

@@ -14,7 +14,8 @@ from services.kit.db import Database
 from services.kit.ids import uuid7
 from services.notifications.domain.errors import UnknownEvent
 from services.notifications.handlers import OnRegistration
-from services.notifications.models import mail, metadata, participant
+from services.notifications.metadata import metadata
+from services.notifications.models import mail, participant
 from services.notifications.repository import ledger
 from tests.integration.notifications.told import Story
 from tests.support import databases

@@ -1,58 +1,17 @@
 """The operators' view of the ledger, over HTTP against the real database."""
 
-import base64
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-import pytest_asyncio
 import sqlalchemy as sa
 
 from services.kit.db import Database
 from services.kit.ids import uuid7
-from services.kit.operators import Operator
 from services.notifications import service
-from services.notifications.app import create_app
-from services.notifications.settings import NotificationsSettings
+from tests.integration.notifications.desk import EDITOR
 from tests.integration.notifications.told import Story
-
-OPERATORS = {"viewer-token": Operator("vera", "viewer"), "editor-token": Operator("edda", "editor")}
-
-
-@pytest_asyncio.fixture
-async def api(db: Database, notifications_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The API, with two operators known."""
-    app = create_app(
-        NotificationsSettings(
-            database_url=notifications_url,
-            redis_url="redis://127.0.0.1:1",
-            kafka_bootstrap="127.0.0.1:1",
-            public_url="https://einlass.test",
-            secret_key=base64.urlsafe_b64encode(bytes(32)).decode(),
-        )
-    )
-
-    async def introspection(token: str) -> Operator | None:
-        return OPERATORS.get(token)
-
-    app.state.introspection = introspection
-    app.state.rung = []
-    app.state.on_mail = lambda: app.state.rung.append(1)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
-            base_url="http://einlass.test/api/v1/admin",
-            headers={"Authorization": "Bearer viewer-token"},
-        ) as client,
-    ):
-        client.app = app  # type: ignore[attr-defined]
-        yield client
-
-
-EDITOR = {"Authorization": "Bearer editor-token"}
 
 
 async def some_mails(db: Database) -> tuple[list[UUID], Story]:

@@ -21,7 +21,7 @@ SOON = 3 * BATCH
 async def kinds_as_they_came(db: Database, office: PostOffice, mails: int) -> list[str]:
     """Sends all of the ledger over one connection, a few at a time: `<kind>.<registration>`."""
     async with running(a_delivery(db, office.url, senders=1, batch=BATCH)):
-        await office.wait(mails)
+        await office.wait(mails, timeout=60)
     return [
         str(m["Message-ID"]).strip("<>").partition("@")[0].rpartition(".")[0]
         for m in office.received

@@ -57,13 +57,19 @@ async def _page(request: Request, error: EinlassError) -> Response:
 
 def made(public_url: str = "http://127.0.0.1") -> FastAPI:
     app = create_app(
-        "test", version="0", public_url=public_url, needed={"x": _fine}, error_page=_page
+        "test",
+        version="0",
+        public_url=public_url,
+        needed={"x": _fine},
+        error_page=_page,
+        larger={"/file/[^/]+": 2 * MAX_BODY},
     )
 
     @app.post("/api/things/{name}")
     async def take(name: str, body: Body, key: Annotated[str | None, Header()] = None) -> Body:
         return body
 
+    @app.post("/file/{name:path}")
     @app.post("/form", dependencies=[Depends(check_origin)])
     async def form(request: Request) -> str:
         return (await request.body()).decode()
@@ -162,6 +168,9 @@ async def test_a_body_is_64_kib_at_most(client: httpx.AsyncClient, declared: boo
     assert (page.status_code, page.text) == (413, "Seite: body_too_large")
     told = await send("/api/things/a", MAX_BODY + 1)
     assert (told.status_code, told.json()["code"]) == (413, "body_too_large")
+    assert (await send("/file/a", 2 * MAX_BODY)).status_code == 200
+    assert (await send("/file/a", 2 * MAX_BODY + 1)).status_code == 413
+    assert (await send("/file/a/b", MAX_BODY + 1)).status_code == 413
 
 
 @pytest.mark.parametrize(

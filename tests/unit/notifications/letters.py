@@ -11,6 +11,7 @@ from uuid import UUID
 from services.contracts.envelope import Locale, Person
 from services.contracts.notifications import MailKind
 from services.contracts.registration import Day, EventDetails
+from services.notifications.domain.broadcast import Words
 from services.notifications.domain.mail import Mail, MailContent, Offer
 from services.notifications.mailer import Identity, Mailer
 from services.notifications.mime import Envelope, Mailbox
@@ -71,6 +72,16 @@ def offer(**changes: Any) -> Offer:
     return Offer(**{"seats": 1, "party": 1, "until": until, **changes})
 
 
+def texts(**of_language: str) -> dict[str, Words]:
+    """What an operator wrote, in two languages; `of_language` are the subjects of others."""
+    subjects = of_language or {"de": "Der Saal ist ein anderer", "en": "The hall is another one"}
+    said = {
+        "de": "Wir sind im Kleinen Saal.\n\nBitte nehmen Sie den Eingang am Hof.",
+        "en": "We are in the small hall.\n\nPlease use the entrance in the yard.",
+    }
+    return {one: Words(subject=subject, text=said[one]) for one, subject in subjects.items()}
+
+
 def letter(kind: MailKind, locale: Locale = "de", **content: Any) -> Mail:
     """A mail of the ledger, as such a mail usually is."""
     usual: dict[str, Any] = {"event": event(), "person": person(locale), "seats": 1}
@@ -85,6 +96,8 @@ def letter(kind: MailKind, locale: Locale = "de", **content: Any) -> Mail:
         usual |= {"changes": ("place",), "former_days": event().days}
     if kind == "event_called_off":
         usual["reason"] = "Der Saal steht unter Wasser."
+    if kind == "message":
+        usual["texts"] = texts()
     return Mail(
         id=UUID(int=1),
         kind=kind,

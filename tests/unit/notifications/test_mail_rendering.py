@@ -12,6 +12,7 @@ from icalendar import Calendar
 from services.contracts.envelope import Locale
 from services.contracts.notifications import MailKind
 from services.contracts.registration import Day
+from services.notifications.domain.broadcast import Words
 from tests.unit.notifications.letters import (
     KINDS,
     LINK,
@@ -50,6 +51,13 @@ SAID: dict[tuple[MailKind, Locale], tuple[str, str]] = {
     ("event_changed", "en"): ("Changed: Die", "The event has changed."),
     ("event_called_off", "de"): ("Fällt aus: Die", "Die Veranstaltung fällt aus."),
     ("event_called_off", "en"): ("Called off: Die", "The event does not take place."),
+    ("message", "de"): ("Der Saal ist ein anderer", "Der Saal ist ein anderer"),
+    ("reminder", "de"): (
+        "Erinnerung: Die",
+        "Die Veranstaltung beginnt am Freitag, 25. August 2023, 9:00 Uhr.",
+    ),
+    ("reminder", "en"): ("Reminder: Die", "The event begins on Friday, 25 August 2023, 9:00."),
+    ("message", "en"): ("The hall is another one", "The hall is another one"),
 }
 
 
@@ -196,6 +204,8 @@ def test_who_left_the_line_is_told_so() -> None:
         ("event_changed", ["REQUEST"]),
         ("cancelled", ["CANCEL"]),
         ("event_called_off", ["CANCEL"]),
+        ("message", []),
+        ("reminder", []),
         ("waitlisted", []),
         ("offered", []),
         ("offer_ended", []),
@@ -249,6 +259,8 @@ def test_whatever_is_put_in_nothing_breaks_out(
     }
     if kind == "event_called_off":
         content["reason"] = f"{reason}{mark}"
+    if kind == "message":
+        content["texts"] = {locale: Words(subject=f"{title}{mark}", text=f"{reason}{mark}")}
     message = read(MAILER.render(letter(kind, locale, **content)))
     html = html_of(message)
     assert "<img src=x" not in html

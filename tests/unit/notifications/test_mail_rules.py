@@ -244,7 +244,7 @@ def test_a_smaller_party_is_known_and_no_mail_says_so() -> None:
         moved_up(4, revision=2),
         reduced(1, revision=3, was="confirmed"),
     ]
-    assert steps_of(seated)[-1].standing == Standing("confirmed", 1, person())
+    assert steps_of(seated)[-1].standing == Standing("confirmed", 1, person(), confirmed_at=NOW)
     with pytest.raises(UnknownRegistration):
         steps_of([reduced(3)])
 

@@ -71,6 +71,7 @@ def test_what_is_right_has_nothing_wrong() -> None:
         ({"email": "anna@example.org, b@example.org"}, "#/email", "not_an_address"),
         ({"email": "anna\0@example.org"}, "#/email", "not_an_address"),
         ({"email": "Anna <anna@example.org>"}, "#/email", "not_an_address"),
+        ({"email": "=?utf-8?q?a=0d=0aBcc:b?=@example.org"}, "#/email", "not_an_address"),
         ({"email": "a" * 250 + "@example.org"}, "#/email", "not_an_address"),
         ({"seats": 0}, "#/seats", "out_of_range"),
         ({"seats": 4}, "#/seats", "out_of_range"),

@@ -226,6 +226,7 @@ _BODY = st.fixed_dictionaries(
         "seats": st.integers(-1, 1002) | _JSON,
         "answers": st.just({}) | _JSON,
         "terms_accepted": st.booleans() | _JSON,
+        "newsletter": st.booleans() | _JSON,
         "locale": st.sampled_from(["de", "en", "fr"]) | _JSON,
         "more": _JSON,
     },

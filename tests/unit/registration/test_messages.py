@@ -1,6 +1,7 @@
 """Every message that registration writes is one of the contract, whole and with nothing beside."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from uuid import UUID
 
@@ -77,17 +78,26 @@ def all_said() -> list[tuple[UUID, bytes]]:
     speaker.cancelled(who, "confirmed", person)
     speaker.cancelled(who, "waitlisted", person)
     speaker.freed(2)
+    too = replace(who, newsletter=True)
+    speaker.confirmed(too, "direct", person)
+    speaker.waitlisted(too, 7, person)
     return speaker.said
 
 
-@pytest.mark.parametrize("number", range(9))
+@pytest.mark.parametrize("number", range(11))
 def test_a_message_is_what_the_contract_says(number: int) -> None:
     said = all_said()
-    assert len(said) == 9
+    assert len(said) == 11
     event_id, payload = said[number]
     message = ADAPTER.validate_json(payload)
     assert (message.event_id, message.seq) == (event_id, number + 1)
-    assert json.loads(payload) == message.model_dump(mode="json")
+    assert json.loads(payload) == message.model_dump(mode="json", exclude_unset=True)
+
+
+def test_the_wish_for_the_newsletter_is_said_where_there_is_one() -> None:
+    wishes = [getattr(ADAPTER.validate_json(p).data, "newsletter", None) for _, p in all_said()]
+    assert wishes[3:6] == [False] * 3
+    assert wishes[9:] == [True] * 2
 
 
 def test_the_link_of_one_made_just_now_is_the_one_that_is_sealed() -> None:

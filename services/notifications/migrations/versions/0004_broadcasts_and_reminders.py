@@ -70,7 +70,7 @@ _UP = (
     """
     COMMENT ON TABLE event IS
         'What registration told of an event; seq counts its messages on notifications.v1. '
-        'dated_at: since when it has its days.'
+        'dated_at: since when it has its first day.'
     """,
     "ALTER TABLE participant ADD COLUMN confirmed_at timestamptz",
     """

@@ -1,0 +1,23 @@
+"""How a mail to a subscriber gets into the mail ledger."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.notifications.domain.mail import SubscriberMail
+from services.notifications.repository import ledger
+from services.notifications.subscribers.domain.model import Asking
+
+
+async def ask_to_confirm(conn: AsyncConnection, asking: Asking, confirm_url: str) -> None:
+    """Writes the mail that asks to confirm the address of `asking`, once."""
+    await ledger.write_to_subscriber(
+        conn,
+        SubscriberMail(
+            kind="newsletter_confirm",
+            subscriber_id=asking.subscriber_id,
+            version=asking.version,
+            email=asking.email,
+            locale=asking.locale,
+            confirm_url=confirm_url,
+            valid_until=asking.valid_until,
+        ),
+    )

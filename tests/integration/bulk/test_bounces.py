@@ -1,0 +1,179 @@
+"""Mails that come back: noted, counted, and the address suppressed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from uuid import UUID
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from services.kit import web
+from services.kit.clock import SystemClock
+from services.kit.db import Database
+from services.notifications.bulk import api, bounces, service
+from services.notifications.bulk.mailbox import Bounces
+from services.notifications.bulk.verp import ReturnPaths
+from tests.integration.bulk.people import KEY, begin, done, role, running, subscribe
+from tests.support.newsletter_sink import Sink
+from tests.unit.bulk.test_bulk_bounces import ARF, dsn
+
+PATHS = ReturnPaths(KEY, "bounces@einlass.test")
+
+
+async def number_of(db: Database, issue: UUID) -> int:
+    async with db.read() as conn:
+        found = await conn.scalar(
+            sa.text("SELECT number FROM send WHERE issue_id = :issue"), {"issue": issue}
+        )
+        return int(found or 0)
+
+
+async def take(db: Database, raw: bytes) -> bool:
+    async with db.transaction() as conn:
+        return await bounces.take(conn, raw, PATHS, datetime.now(UTC))
+
+
+async def status(db: Database, who: UUID) -> str:
+    async with db.read() as conn:
+        return str(
+            await conn.scalar(sa.text("SELECT status FROM subscriber WHERE id = :w"), {"w": who})
+        )
+
+
+async def sent(db: Database, sink: Sink) -> UUID:
+    issue = await begin(db)
+    async with running(role(db, sink)):
+        await done(db, issue)
+    return issue
+
+
+async def test_a_hard_bounce_suppresses_once(db: Database, sink: Sink) -> None:
+    [ada, eve] = await subscribe(db, ["ada@people.test", "eve@people.test"])
+    issue = await sent(db, sink)
+    report = dsn(to=PATHS.make(await number_of(db, issue), 1))
+
+    assert await take(db, report)
+    assert await take(db, report)
+
+    assert (await status(db, ada), await status(db, eve)) == ("suppressed", "active")
+    async with db.read() as conn:
+        assert (await service.progress(conn, issue)).bounced == 1
+        [one] = await service.trouble(conn, issue)
+    assert (one.subscriber_id, one.status, one.bounce) == (ada, "sent", "hard")
+
+
+async def test_the_third_soft_bounce_suppresses(db: Database, sink: Sink) -> None:
+    [ada] = await subscribe(db, ["ada@people.test"])
+    for before in ("active", "active", "suppressed"):
+        issue = await sent(db, sink)
+        report = dsn(to=PATHS.make(await number_of(db, issue), 1), status="5.2.2", diagnosis="")
+        assert await take(db, report)
+        assert await take(db, report)  # the same one again is no other one
+        assert await status(db, ada) == before
+
+
+async def test_a_complaint_suppresses(db: Database, sink: Sink) -> None:
+    [ada] = await subscribe(db, ["ada@people.test"])
+    issue = await sent(db, sink)
+    path = PATHS.make(await number_of(db, issue), 1)
+    assert await take(db, ARF.format(kind="abuse", path=path).encode())
+    assert await status(db, ada) == "suppressed"
+    async with db.read() as conn:
+        assert (await service.progress(conn, issue)).complained == 1
+
+
+async def test_a_return_path_that_somebody_made_up_does_nothing(db: Database, sink: Sink) -> None:
+    [ada] = await subscribe(db, ["ada@people.test"])
+    issue = await sent(db, sink)
+    theirs = ReturnPaths(b"x" * 32, "bounces@einlass.test")
+    assert not await take(db, dsn(to=theirs.make(await number_of(db, issue), 1)))
+    assert await status(db, ada) == "active"
+
+
+@pytest.fixture
+async def hook(db: Database) -> AsyncIterator[httpx.AsyncClient]:
+    app: FastAPI = web.create_app(
+        "Bounces", version="1", public_url="https://einlass.test", needed={}, helpful={}
+    )
+    app.state.db, app.state.clock = db, SystemClock()
+    app.state.settings = SimpleNamespace(
+        bounce_token=SecretStr("right"), bounce_address="bounces@einlass.test", key=KEY
+    )
+    app.include_router(api.router)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="https://einlass.test") as client:
+        client.app = app  # type: ignore[attr-defined]
+        yield client
+
+
+async def test_the_hook(db: Database, sink: Sink, hook: httpx.AsyncClient) -> None:
+    [ada] = await subscribe(db, ["ada@people.test"])
+    issue = await sent(db, sink)
+    report = dsn(to=PATHS.make(await number_of(db, issue), 1))
+    at = "/api/v1/newsletter/bounces"
+    kind = {"Content-Type": "message/rfc822"}
+
+    assert (await hook.post(at, content=report, headers=kind)).status_code == 401
+    for wrong in (b"Bearer wrong", "Bearer wröng".encode(), b"right"):
+        said = {b"Authorization": wrong, b"Content-Type": b"message/rfc822"}
+        assert (await hook.post(at, content=report, headers=said)).status_code == 401
+    assert await status(db, ada) == "active"
+    right = {"Authorization": "Bearer right", **kind}
+    large = await hook.post(at, content=b"x" * (api.LARGEST + 1), headers=right)
+    assert large.status_code == 413
+    assert (await hook.post(at, content=b"no report", headers=right)).status_code == 204
+    assert (await hook.post(at, content=report, headers=right)).status_code == 204
+    assert await status(db, ada) == "suppressed"
+
+    hook.app.state.settings.bounce_token = None  # type: ignore[attr-defined]
+    assert (await hook.post(at, content=report, headers=right)).status_code == 404
+
+
+class Imap:
+    """An IMAP server that knows what the role says."""
+
+    def __init__(self, mails: list[bytes]) -> None:
+        self.mails = dict(enumerate(mails, 1))
+        self.flags: dict[int, str] = {}
+
+    async def session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK IMAP4rev1 here\r\n")
+        while line := (await reader.readline()).decode().strip():
+            tag, command, *rest = line.split(" ")
+            if command == "CAPABILITY":
+                writer.write(b"* CAPABILITY IMAP4rev1\r\n")
+            if command == "SELECT":
+                writer.write(f"* {len(self.mails)} EXISTS\r\n".encode())
+            if rest[:1] == ["SEARCH"]:
+                new = " ".join(str(n) for n in self.mails if n not in self.flags)
+                writer.write(f"* SEARCH {new}\r\n".encode())
+            if rest[:1] == ["FETCH"]:
+                raw = self.mails[int(rest[1])]
+                writer.write(f"* {rest[1]} FETCH (BODY[] {{{len(raw)}}}\r\n".encode() + raw)
+                writer.write(b")\r\n")
+            if rest[:1] == ["STORE"]:
+                self.flags[int(rest[1])] = " ".join(rest[3:])
+            writer.write(f"{tag} OK done\r\n".encode())
+        writer.close()
+
+
+async def test_the_mailbox(db: Database, sink: Sink) -> None:
+    [ada] = await subscribe(db, ["ada@people.test"])
+    issue = await sent(db, sink)
+    report = dsn(to=PATHS.make(await number_of(db, issue), 1)).replace(b"\n", b"\r\n")
+    imap = Imap([b"Subject: Hello\r\n\r\nI am no report.\r\n", report])
+    server = await asyncio.start_server(imap.session, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    box = Bounces(db, f"imap://bounces:secret@127.0.0.1:{port}/INBOX", PATHS, SystemClock())
+    try:
+        assert await box.look() == 2
+        assert await box.look() == 0
+    finally:
+        server.close()
+    assert await status(db, ada) == "suppressed"
+    assert imap.flags == {1: r"(\Seen \Flagged)", 2: r"(\Seen)"}
