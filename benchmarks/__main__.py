@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks import burst, busy, growth, promotion, rush, streams
+from benchmarks import burst, busy, growth, newsletter, promotion, rush, streams
 from deploy.local import Stack
 from tests.support.sink import Sink, sink
 
@@ -33,6 +33,10 @@ class Case:
     services: bool = True
 
 
+async def _newsletter(stack: Stack, _: Sink) -> str:
+    return await newsletter.run(stack)
+
+
 async def _streams(stack: Stack, _: Sink) -> str:
     return await streams.run(stack)
 
@@ -43,6 +47,7 @@ CASES: Final[Mapping[str, Case]] = {
     "growth": Case("Sign-ups as an event grows", growth.run, services=False),
     "busy": Case("From a cancellation to the mail, while others sign up", busy.run),
     "burst": Case("Many places at once", burst.run),
+    "newsletter": Case("Newsletters to an SMTP server", _newsletter, services=False),
     "streams": Case(
         "From the outbox to Kafka, and from Kafka to the tables", _streams, services=False
     ),

@@ -214,20 +214,27 @@ def _soft(before: bytes) -> bytes:
 
 
 def _quoted(text: str) -> bytes:
-    """Quoted-printable with CRLF, and no line that begins with a dot or with "From "."""
-    encoded = b2a_qp(text.replace("\r\n", "\n").encode())
-    lines = []
-    for whole in encoded.split(b"\n"):
-        line = whole
-        if len(line) > _LONGEST_LINE:  # its last space was encoded after it had been measured
-            lines.append(line[:-3] + b"=")
-            line = line[-3:]
-        while line.startswith((b".", b"From ")):
-            first = b"=%02X" % line[0]
-            if len(line) + 2 <= _LONGEST_LINE:
-                line = first + line[1:]
+    """Quoted-printable with CRLF, no line that begins with a dot or with "From ", and room for a
+    soft break behind the last."""
+    encoded = b2a_qp(text.replace("\r\n", "\n").encode()).split(b"\n")
+    lines: list[bytes] = []
+    for at, whole in enumerate(encoded, 1):
+        line, most = whole, _LONGEST_LINE - (at == len(encoded))
+        while True:
+            if line.startswith((b".", b"From ")):
+                first = b"=%02X" % line[0]
+                if len(line) + 2 <= most:
+                    line = first + line[1:]
+                else:
+                    lines.append(first + b"=")
+                    line = line[1:]
+            elif len(line) > most:  # a last space is encoded after the line was measured
+                cut = most - 1
+                while b"=" in line[cut - 2 : cut]:
+                    cut -= 1
+                lines.append(line[:cut] + b"=")
+                line = line[cut:]
             else:
-                lines.append(first + b"=")
-                line = line[1:]
+                break
         lines.append(line)
     return b"\r\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.notifications.bulk.letter import OWN_LINK, UNSUBSCRIBE_LINK, Letter
@@ -69,6 +69,8 @@ def filled(text: str, who: UUID, generation: int) -> str:
     )
 
 
+@example(text="x" * 76 + OWN_LINK, html=OWN_LINK + OWN_LINK, generation=1)
+@example(text="." * 80 + UNSUBSCRIBE_LINK + ".", html="ä" * 90 + " \n" + OWN_LINK, generation=1)
 @settings(deadline=None)
 @given(text=TEXTS, html=TEXTS, generation=st.integers(1, 99))
 def test_both_parts_are_the_letter_with_the_links(text: str, html: str, generation: int) -> None:
