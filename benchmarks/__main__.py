@@ -9,11 +9,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks import burst, busy, growth, newsletter, promotion, rush, streams
+from benchmarks import burst, busy, growth, newsletter, precedence, promotion, rush, streams
 from deploy.local import Stack
 from tests.support.sink import Sink, sink
 
@@ -26,11 +26,12 @@ README = Path(__file__).parent.parent / "README.md"
 class Case:
     """`run` measures on a running stack, whose mails go to the sink, and answers in Markdown.
     Without `services` only the servers run: the case starts what it measures, and nothing else
-    listens to what that says."""
+    listens to what that says. `environ`: settings of the services."""
 
     title: str
     run: Callable[[Stack, Sink], Awaitable[str]]
     services: bool = True
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 async def _newsletter(stack: Stack, _: Sink) -> str:
@@ -48,6 +49,9 @@ CASES: Final[Mapping[str, Case]] = {
     "busy": Case("From a cancellation to the mail, while others sign up", busy.run),
     "burst": Case("Many places at once", burst.run),
     "newsletter": Case("Newsletters to an SMTP server", _newsletter, services=False),
+    "precedence": Case(
+        "A confirmation beside a newsletter", precedence.run, environ=precedence.ENVIRON
+    ),
     "streams": Case(
         "From the outbox to Kafka, and from Kafka to the tables", _streams, services=False
     ),
@@ -63,7 +67,7 @@ def _measure(name: str, mails: Sink, environ: Mapping[str, str]) -> None:
     case = CASES[name]
     with (
         tempfile.TemporaryDirectory(prefix="einlass-bench-") as home,
-        Stack(Path(home), PORT, environ) as stack,
+        Stack(Path(home), PORT, {**environ, **case.environ}) as stack,
     ):
         stack.up(services=case.services)
         report = asyncio.run(_run(case, stack, mails))

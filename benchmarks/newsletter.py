@@ -68,7 +68,7 @@ def _tool(name: str) -> str | None:
 
 
 @asynccontextmanager
-async def _sink() -> AsyncIterator[None]:
+async def counting_sink() -> AsyncIterator[None]:
     """A server that takes everything."""
     if tool := _tool("smtp-sink"):
         user = ("-u", "nobody") if os.geteuid() == 0 else ()
@@ -157,7 +157,7 @@ async def _worker(url: str, extra: dict[str, str]) -> Process:
 async def _newsletters(stack: Stack, mails: int, processes: int, **extra: str) -> Taken:
     async with databases.fresh(stack.administrator_url(), "notifications") as url:
         db = Database(url, name="bench", pool=2)
-        await _subscribe(db, mails)
+        await subscribe(db, mails)
         workers = [await _worker(url, extra) for _ in range(processes)]
         before = sum(map(_processor, workers))
         async with db.transaction() as conn:
@@ -173,7 +173,7 @@ async def _newsletters(stack: Stack, mails: int, processes: int, **extra: str) -
     return Taken(mails / seconds, used / mails * 1e6)
 
 
-async def _subscribe(db: Database, mails: int) -> None:
+async def subscribe(db: Database, mails: int) -> None:
     now = datetime.now(UTC)
     columns = (
         "id", "email", "email_key", "address_hash", "locale", "status", "source", "created_at",
@@ -242,7 +242,7 @@ async def run(stack: Stack, *, rounds: int = ROUNDS, mails: int = MAILS) -> str:
     """Measures, and returns the table as Markdown."""
     cases = [case for case in NAMES if case != "smtp-source" or _tool("smtp-source")]
     taken: dict[str, list[Taken]] = {case: [] for case in cases}
-    async with _sink():
+    async with counting_sink():
         with tempfile.TemporaryDirectory(prefix="einlass-dkim-") as where:
             keys = _keys(Path(where))
             for _ in range(rounds):

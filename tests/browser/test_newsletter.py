@@ -15,6 +15,7 @@ from tests.browser.test_admin import PHONE, WIDE, sign_in
 from tests.support import events
 from tests.support.browsing import check_page
 from tests.support.mailbox import Mailbox
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
@@ -29,9 +30,9 @@ class Words:
 
 
 GERMAN = Words(
-    "Sie erhalten den Newsletter.",
-    "Der Newsletter pausiert.",
-    "Sie erhalten den Newsletter nicht mehr.",
+    "Sie bekommen den Newsletter.",
+    "Der Newsletter macht Pause.",
+    "Sie bekommen den Newsletter nicht mehr.",
 )
 ENGLISH = Words(
     "You get the newsletter.",
@@ -80,7 +81,7 @@ async def test_a_reader_from_asking_to_leaving(page: Page, stack: Stack, mailbox
     await check_page(page, f"newsletter-own-{locale}")
 
     await page.locator("#pause summary").click()
-    await page.locator("#pause input[type=radio]").first.check()
+    await page.locator("#wish").select_option("6")
     await page.locator("#pause button[type=submit]").click()
     await expect(page.locator("h1")).to_have_text(words.paused)
     await check_page(page, f"newsletter-paused-{locale}")
@@ -126,6 +127,20 @@ async def test_an_editor_from_writing_to_sending(page: Page, stack: Stack) -> No
     await check_page(page, f"newsletter-written-{locale}")
     await page.goto(f"{issue}/preview")
     await check_page(page, f"newsletter-preview-{locale}")
+    await page.goto(issue)
+    await page.locator("#second").check()
+    await page.locator("button[name=when][value=now]").click()
+
+    async def gone() -> int:
+        await page.goto(issue)
+        return await page.locator("dl.counts").count()
+
+    await until(gone, bool, timeout=30)
+    await check_page(page, f"newsletter-sent-{locale}")
+    await page.goto(f"{stack.public_url}/newsletter")
+    await page.get_by_role("link", name=title).first.click()
+    await expect(page.locator("h1")).to_contain_text(title)
+    await check_page(page, f"newsletter-issue-{locale}")
     for name, path in {
         "subscribers": "/admin/newsletter/subscribers",
         "import": "/admin/newsletter/subscribers/import",

@@ -85,7 +85,7 @@ async def test_erasing_a_person(site: Site) -> None:
     assert "All that was kept of the person is deleted." in text_of(page.text)
     assert (await ada.get(f"{HOME}/{who.id}")).status_code == 404
     assert (await site.browser.get(site.own(who.id))).status_code == 404
-    for table in ("consent", "asking", "subscriber"):
+    for table in ("consent", "asking", "subscriber", "mail"):
         assert ADA not in str(await site.world.rows(f"SELECT * FROM {table}"))
     [left] = await site.world.rows("SELECT kind FROM subscriber_journal WHERE by = 'ada'")
     assert left.kind == "erased"

@@ -10,12 +10,12 @@ from sqlalchemy import event as events
 from sqlalchemy.exc import DBAPIError
 
 from services.kit.errors import NotFound
-from services.notifications.subscribers import own, service
+from services.notifications.subscribers import orders, own, service
 from services.notifications.subscribers.domain.errors import (
     AddressSuppressed,
     ConfirmationExpired,
 )
-from services.notifications.subscribers.domain.model import Reason
+from services.notifications.subscribers.domain.model import Reason, Subscriber
 from services.notifications.subscribers.links import Links
 from services.notifications.subscribers.repository import asking, people
 from tests.integration.subscribers.people import HOUR, NOW, World
@@ -202,6 +202,65 @@ async def test_a_graver_reason_takes_the_place_of_a_lighter_one(world: World) ->
     assert not await world.suppress(subscriber_id=who.id, reason="left")
     assert await world.suppress(subscriber_id=who.id, reason="complained")
     assert not await world.suppress(subscriber_id=who.id, reason="bounced")
+
+
+async def moved(world: World) -> Subscriber:
+    """Somebody who was Ada's address before."""
+    who = await world.subscribed(ADA)
+    await world.ask("new@example.org", source="own_page", who=who.id)
+    await world.take()
+    return (await world.confirm(who.id, who.version + 1)).subscriber
+
+
+async def test_a_bounce_of_a_former_address_suppresses_that_one_alone(world: World) -> None:
+    who = await moved(world)
+    bounce = {"subscriber_id": who.id, "reason": "bounced", "note": "hard 5.1.1"}
+    assert await world.suppress(**bounce, generation=1)
+    assert not await world.suppress(**bounce, generation=1)
+    assert not await world.suppress(**bounce, generation=7)
+    assert await world.status("new@example.org") == "active"
+    world.now += 25 * HOUR
+    await world.ask(ADA)
+    await world.take()
+    assert await world.status(ADA) == "unknown"
+    assert await world.suppress(**bounce, generation=2)
+    assert await world.status("new@example.org") == "suppressed"
+
+
+async def test_who_has_a_former_address_now_is_suppressed_with_it(world: World) -> None:
+    who = await moved(world)
+    world.now += 25 * HOUR
+    await world.subscribed(ADA)
+    assert await world.suppress(subscriber_id=who.id, reason="bounced", generation=1)
+    assert await world.status(ADA) == "suppressed"
+    assert await world.status("new@example.org") == "active"
+
+
+async def test_erasing_a_person_empties_and_withdraws_their_mails(world: World) -> None:
+    who = await world.subscribed(ADA)
+    other = await world.subscribed("eva@example.org")
+    for status in ("sent", "failed", "sending"):
+        await world.ask(f"{status}@example.org", source="own_page", who=who.id)
+        await world.take()
+    async with world.db.transaction() as conn:
+        await conn.execute(
+            sa.text(
+                """
+                UPDATE mail SET status = split_part(content ->> 'email', '@', 1),
+                    sent_at = now(), lease_token = CASE content ->> 'email'
+                        WHEN 'sending@example.org' THEN uuidv7() END
+                WHERE subscriber_id = :who AND content ->> 'email' <> :ada
+                """
+            ),
+            {"who": who.id, "ada": ADA},
+        )
+        await orders.erase(conn, who.id, "ada", "Asked by letter", world.now)
+    found = await world.rows("SELECT subscriber_id, status, content, lease_token FROM mail")
+    mine = [row for row in found if row.subscriber_id == who.id]
+    assert sorted(row.status for row in mine) == ["failed", "sent", "withdrawn", "withdrawn"]
+    assert {(row.content, row.lease_token) for row in mine} == {(None, None)}
+    [hers] = [row for row in found if row.subscriber_id == other.id]
+    assert (hers.status, hers.content["email"]) == ("pending", "eva@example.org")
 
 
 async def test_nobody_confirms_what_was_never_asked(world: World, links: Links) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifications.bulk.domain.bounces import Report, classify, read
+from services.notifications.bulk.domain.bounces import Report, classify, read, refused
 
-PATH: Final = "bounces+n.7.12.abcdefgh@einlass.test"
+PATH: Final = "bounces+n.7.12.1.abcdefgh@einlass.test"
 DSN: Final = """\
 From: MAILER-DAEMON@mx.test (Mail Delivery System)
 To: {to}
@@ -154,3 +154,25 @@ def test_classes() -> None:
     assert classify(None) == "soft"
     assert classify("5.1.1") == "hard"
     assert classify("5.1.100") == "soft"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "status"),
+    [
+        (550, "RCPT: 5.1.1 <address>: no such user", "5.1.1"),
+        (550, "RCPT: 5.1.10 null MX", "5.1.10"),
+        (553, "RCPT: 5.1.3", "5.1.3"),
+        (550, "RCPT: 5.1.0 sender denied", None),
+        (550, "RCPT: 5.1.8 bad sender", None),
+        (550, "RCPT: 5.1.11 x", None),
+        (550, "RCPT: 5.1.1.1 is no host of ours", None),
+        (550, "RCPT: 5.2.1 too fast", None),
+        (550, "RCPT: 5.7.1 said 5.1.1", None),
+        (550, "data: 5.1.1 spam", None),
+        (450, "RCPT: 5.1.1 later", None),
+        (None, "RCPT: 5.1.1", None),
+        (550, "RCPT: no such user", None),
+    ],
+)
+def test_what_is_refused_for_good(code: int | None, reason: str, status: str | None) -> None:
+    assert refused(code, reason) == status

@@ -168,15 +168,16 @@ def test_an_address_with_umlauts_asks_for_smtputf8() -> None:
 def test_return_paths_tell_the_mail_and_cannot_be_made_up() -> None:
     paths = ReturnPaths(bytes(32), "bounces@einlass.test")
     prepared = Prepared(Letter("x", "<p>x</p>", "x"), "en", sending(returns=paths))
-    sender = prepared.compose(Recipient(12, WHO, "ada@people.test", 1), AT).sender.decode()
-    assert sender.startswith("bounces+n.7.12.")
-    assert paths.read(sender) == Returned(7, 12)
-    assert paths.read(sender.upper()) == Returned(7, 12)
+    sender = prepared.compose(Recipient(12, WHO, "ada@people.test", 3), AT).sender.decode()
+    assert sender.startswith("bounces+n.7.12.3.")
+    assert paths.read(sender) == Returned(7, 12, 3)
+    assert paths.read(sender.upper()) == Returned(7, 12, 3)
     assert paths.read(sender.replace(".12.", ".13.")) is None
+    assert paths.read(sender.replace(".12.3.", ".12.1.")) is None
     assert paths.read(sender.replace("einlass.test", "evil.test")) is None
     assert ReturnPaths(b"x" * 32, "bounces@einlass.test").read(sender) is None
     assert paths.read("bounces@einlass.test") is None
-    assert paths.read("bounces+n.7.12.äääääääß@einlass.test") is None
+    assert paths.read("bounces+n.7.12.3.äääääääß@einlass.test") is None
 
 
 def test_a_try_by_an_editor_has_no_personal_link() -> None:

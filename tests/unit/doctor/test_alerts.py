@@ -10,6 +10,7 @@ import yaml
 
 import services.doctor.watch
 import services.kit.inbox
+import services.notifications.bulk.delivery
 import services.notifications.delivery  # noqa: F401 - each registers its metrics when imported
 from services.doctor.findings import Check
 
@@ -31,6 +32,8 @@ def test_there_is_an_alarm_for_each_of_what_the_runbook_promises() -> None:
         "EinlassOutboxOld",
         "EinlassConsumerLag",
         "EinlassMailBacklog",
+        "EinlassNewsletterUnknown",
+        "EinlassNewsletterStands",
     }
 
 

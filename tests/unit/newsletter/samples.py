@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from services.notifications.newsletter.domain.calendar import Number
+from services.notifications.newsletter.domain.clicks import Lead, straight
 from services.notifications.newsletter.domain.issue import Issue, Words
 from services.notifications.newsletter.programme import Day, Event
 from services.notifications.newsletter.rendering import Scene
@@ -76,8 +77,8 @@ EVENTS = [
 ]
 
 
-def scene(events: Any = EVENTS) -> Scene:
-    return Scene(Number(2027, 1), NOW, {PICTURE.name: PICTURE}, events)
+def scene(events: Any = EVENTS, lead: Lead = straight) -> Scene:
+    return Scene(Number(2027, 1), NOW, {PICTURE.name: PICTURE}, events, lead)
 
 
 def issue(**changes: Any) -> Issue:
