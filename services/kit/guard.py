@@ -23,6 +23,8 @@ from services.kit.measures import ANSWERS
 log = structlog.get_logger(__name__)
 
 MAX_BODY: Final = 64 * 1024
+HEADLESS: Final = "einlass.headless"
+"""In the scope of a request that asks by HEAD, which else looks like GET to the application."""
 
 # No inline script and no inline style, nothing from elsewhere. JSON-LD is data, not script, and
 # is not touched by script-src (HTML, "prepare the script element").
@@ -95,7 +97,7 @@ class Guard:
         headless = scope["method"] == "HEAD"
         method = scope["method"] if scope["method"] in METHODS else "other"
         if headless:
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEADLESS: True}
 
         async def guarded(message: Message) -> None:
             nonlocal status, started, headed

@@ -27,8 +27,8 @@ SmtpSecurity = Literal["plain", "starttls", "tls"]
 class SmtpServer(BaseModel):
     """An SMTP server as `smtp_url` names it.
 
-    `security`: "plain" uses STARTTLS where the server offers it and does without where it does
-    not; "starttls" and "tls" insist.
+    `security`: "plain" never encrypts, nor the password, so it is for a server on the same machine
+    or network; "starttls" and "tls" insist, and verify the server's certificate.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -50,7 +50,8 @@ class NotificationsSettings(LookSettings):
     `reminders` are the days before an event's first one on which those with a place are reminded
     of it ("7d,1d"), or "none".
     `newsletter_title` is what the newsletter is called. `newsletter_editors`, with commas between
-    them, are the addresses that are reminded of a quarter's issue.
+    them, are the addresses that are reminded of a quarter's issue. `newsletter_clicks`: "totals"
+    has links of its mails lead over a counter that knows nobody.
 
     A process that sends newsletters keeps `newsletter_connections`, with `newsletter_handful`
     mails on each at most that a crash can make unknown; another takes its work over after
@@ -76,6 +77,7 @@ class NotificationsSettings(LookSettings):
     reminders: str = "7d,1d"
     newsletter_title: str = "Newsletter"
     newsletter_editors: str = ""
+    newsletter_clicks: Literal["off", "totals"] = "off"
     newsletter_connections: int = Field(default=20, ge=1, le=200)
     newsletter_handful: int = Field(default=8, ge=1, le=8)
     newsletter_lease_seconds: float = Field(default=30, ge=1)
@@ -112,6 +114,11 @@ class NotificationsSettings(LookSettings):
     def _are_mailboxes(cls, value: str) -> str:
         _MAILBOXES.validate_python(_listed(value))
         return value
+
+    @property
+    def counts_clicks(self) -> bool:
+        """Whether clicks on links of the newsletter's mails are counted, as totals."""
+        return self.newsletter_clicks == "totals"
 
     @property
     def editors(self) -> list[str]:

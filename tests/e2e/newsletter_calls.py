@@ -74,6 +74,7 @@ async def publish(operator: httpx.AsyncClient) -> None:
     await operator.put(f"/newsletter/plan/{year}/4", json=date)
     await operator.get(f"{one}/checks", params={"links": "false"})
     await operator.get(f"{one}/counts")
+    await operator.get(f"{one}/clicks")
     await operator.post(f"{one}/stop")
     await operator.post(f"{one}/resume")
     version = await _version(operator, one)
@@ -86,6 +87,7 @@ async def publish(operator: httpx.AsyncClient) -> None:
     await until(lambda: operator.get(one), lambda answer: answer.json()["status"] == "sent")
     await operator.get(f"{one}/counts")
     await operator.post(f"{one}/stop")
+    await operator.get(f"{one}/clicks")
     await operator.get(f"{one}/unreached.csv")
     await operator.get(f"{one}/log")
 

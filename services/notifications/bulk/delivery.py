@@ -32,7 +32,10 @@ from services.kit.db import Database, is_infrastructure
 from services.kit.ids import uuid7
 from services.kit.roles import every
 from services.kit.tasks import cancelled
+from services.notifications.bulk import bounces
+from services.notifications.bulk.bounces import Refusal
 from services.notifications.bulk.domain import backoff
+from services.notifications.bulk.domain import bounces as reports
 from services.notifications.bulk.domain.backoff import DomainPeace
 from services.notifications.bulk.letters import Letters, Library
 from services.notifications.bulk.prepared import Recipient
@@ -61,12 +64,14 @@ UNKNOWN: Final = Gauge(
 
 @dataclass(slots=True)
 class _Work:
-    """A chunk in hand. `start`: no recipient before it is pending and due."""
+    """A chunk in hand. `start`: no recipient before it is pending and due. `refusals`: addresses
+    of the last mails that are no good."""
 
     chunk: Chunk
     letters: Letters
     start: int
     results: Results = field(default_factory=Results)
+    refusals: list[Refusal] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -204,10 +209,20 @@ class Delivery:
         return mails
 
     async def _step(self, work: _Work, limit: int) -> list[Next]:
-        """Writes the last results and marks the next, trying again while the database is away."""
+        """Writes the last results and marks the next, trying again while the database is away.
+
+        Refused addresses come before, in a transaction of their own: it locks rows of the send
+        and of subscribers, which nobody must wait for while holding a chunk. A process that ends
+        between the two leaves the mail unknown and the address suppressed.
+        """
         pause = 0.05
         while True:
             try:
+                if work.refusals:
+                    async with self.db.transaction() as conn:
+                        now = self.clock.now()
+                        await bounces.refused(conn, work.chunk.issue_id, work.refusals, now)
+                    work.refusals = []
                 async with self.db.at_once() as conn:
                     found = await chunks.step(
                         conn, work.chunk, work.results, work.start, limit, self.lease, self._shut()
@@ -291,6 +306,8 @@ class Delivery:
         elif isinstance(outcome, Refused) and backoff.for_good(outcome.code, tries):
             results.add(row.n, "failed", code=outcome.code, error=outcome.reason)
             MAILS.labels("failed").inc()
+            if status := reports.refused(outcome.code, outcome.reason):
+                work.refusals.append(Refusal(row.n, row.subscriber_id, row.generation, status))
         elif isinstance(outcome, Refused):
             pause = backoff.pause(tries, random.random())  # noqa: S311 - keeps no secret
             results.add(row.n, "pending", code=outcome.code, error=outcome.reason, pause=pause)

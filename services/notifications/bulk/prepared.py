@@ -113,7 +113,9 @@ class Prepared:
         signatures = self._sign(heads, personal, at) if sending.signers else b""
         message = b"%b%b%b%b" % (signatures, head, self._fixed, personal.join(self._body))
         returns = sending.returns
-        sender = returns.make(sending.number, to.n).encode() if returns is not None else self._from
+        sender = self._from
+        if returns is not None:
+            sender = returns.make(sending.number, to.n, to.generation).encode()
         return Ready(sender, said, message, utf8=not address.isascii())
 
     def _sign(self, heads: Sequence[bytes], personal: bytes, at: datetime) -> bytes:

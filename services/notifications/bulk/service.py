@@ -12,7 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Locale
 from services.notifications.bulk.domain.errors import AlreadySending, NotSending, SendNotFound
-from services.notifications.bulk.domain.progress import DeliveryStatus, Progress, Trouble
+from services.notifications.bulk.domain.progress import (
+    DeliveryStatus,
+    Progress,
+    SendState,
+    Trouble,
+)
 from services.notifications.bulk.letter import Letter
 from services.notifications.bulk.repository import sends as repository
 
@@ -51,6 +56,14 @@ async def resume(conn: AsyncConnection, issue_id: UUID) -> None:
     """Goes on with a stopped send. Raises SendNotFound, and NotSending where it is not stopped."""
     if not await repository.resume(conn, issue_id):
         raise await _why_not(conn, issue_id)
+
+
+async def state(conn: AsyncConnection, issue_id: UUID) -> SendState:
+    """Whether a send runs, is stopped or is done; one row is read. Raises SendNotFound."""
+    found = await repository.state(conn, issue_id)
+    if found is None:
+        raise SendNotFound
+    return found
 
 
 async def progress(conn: AsyncConnection, issue_id: UUID) -> Progress:

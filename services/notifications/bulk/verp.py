@@ -17,16 +17,19 @@ _INFO: Final = b"einlass return paths"
 _MAC_BYTES: Final = 5
 # Servers may turn letters small or large on the way, so they mean nothing here.
 _FORM: Final = re.compile(
-    r"(?i)^(?P<local>.+)\+n\.(?P<send>\d{1,10})\.(?P<n>\d{1,10})\.(?P<mac>\w{8})$"
+    r"(?i)^(?P<local>.+)\+n\.(?P<send>\d{1,10})\.(?P<n>\d{1,10})\.(?P<generation>\d{1,10})"
+    r"\.(?P<mac>\w{8})$"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The mail that a return path is of: the send's number and the recipient's in it."""
+    """The mail that a return path is of: the send's number and the recipient's in it, and the
+    recipient's generation, which tells to which of their addresses it went."""
 
     send: int
     n: int
+    generation: int
 
 
 class ReturnPaths:
@@ -37,9 +40,10 @@ class ReturnPaths:
         self._key = derived.derive(key)
         self._local, _, self._domain = address.rpartition("@")
 
-    def make(self, send: int, n: int) -> str:
+    def make(self, send: int, n: int, generation: int) -> str:
         """The return path of one mail."""
-        return f"{self._local}+n.{send}.{n}.{self._mac(send, n)}@{self._domain}"
+        mac = self._mac(send, n, generation)
+        return f"{self._local}+n.{send}.{n}.{generation}.{mac}@{self._domain}"
 
     def read(self, address: str) -> Returned | None:
         """The mail that a return path is of, or None where it is none of ours."""
@@ -49,11 +53,12 @@ class ReturnPaths:
             return None
         if found["local"].lower() != self._local.lower():
             return None
-        send, n = int(found["send"]), int(found["n"])
+        said = int(found["send"]), int(found["n"]), int(found["generation"])
         given = found["mac"].lower().encode("utf-8", "replace")
-        right = hmac.compare_digest(given, self._mac(send, n).encode())
-        return Returned(send, n) if right else None
+        right = hmac.compare_digest(given, self._mac(*said).encode())
+        return Returned(*said) if right else None
 
-    def _mac(self, send: int, n: int) -> str:
-        digest = hmac.digest(self._key, b"%d|%d" % (send, n), "sha256")[:_MAC_BYTES]
+    def _mac(self, send: int, n: int, generation: int) -> str:
+        said = b"%d|%d|%d" % (send, n, generation)
+        digest = hmac.digest(self._key, said, "sha256")[:_MAC_BYTES]
         return base64.b32encode(digest).decode().lower()

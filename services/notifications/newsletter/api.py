@@ -40,6 +40,7 @@ from services.notifications.newsletter.schemas import (
     PICTURE_NAME,
     ActOut,
     ChecksOut,
+    ClicksOut,
     CountsOut,
     IssueIn,
     IssueOut,
@@ -232,6 +233,16 @@ async def read_counts(db: Db, issue_id: IssueId) -> CountsOut:
 
 
 @router.get(
+    "/issues/{issue_id}/clicks",
+    summary="How often the links of an issue's mails were followed",
+    responses=fails(UnknownIssue, NotBegun),
+)
+async def read_clicks(db: Db, issue_id: IssueId) -> ClicksOut:
+    async with db.read() as conn:
+        return ClicksOut.of(await service.clicks(conn, issue_id))
+
+
+@router.get(
     "/issues/{issue_id}/unreached.csv",
     summary="Who got nothing, and why",
     response_class=Response,
@@ -244,7 +255,7 @@ async def read_counts(db: Db, issue_id: IssueId) -> CountsOut:
 async def export_unreached(db: Db, issue_id: IssueId) -> Response:
     async with db.read() as conn:
         await service.read(conn, issue_id)
-        await bulk.progress(conn, issue_id)
+        await bulk.state(conn, issue_id)
     return unreached_csv(db, issue_id)
 
 

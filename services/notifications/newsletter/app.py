@@ -6,7 +6,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from services.kit.errors import EinlassError
-from services.notifications.newsletter import api, archive, pages, previews, unreached_pages
+from services.notifications.newsletter import (
+    api,
+    archive,
+    clicks,
+    pages,
+    previews,
+    unreached_pages,
+)
 from services.notifications.newsletter.desk import ROOM, start
 from services.notifications.subscribers import app as subscribers
 
@@ -16,6 +23,7 @@ router = APIRouter(lifespan=start)
 for part in (
     api.router,
     archive.router,
+    clicks.router,
     previews.router,
     unreached_pages.router,
     pages.router,

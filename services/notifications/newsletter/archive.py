@@ -211,6 +211,7 @@ def _page(request: Request, template: str, **context: Any) -> Response:
     settings = office_of(request).settings
     context.setdefault("newsletter", settings.newsletter_title)
     context.setdefault("path_of", path_of)
+    context["counted"] = settings.counts_clicks
     locale = language_of(request)
     # What the form asks consent to is the subscribers' to say; the version goes with it.
     context["consent_version"] = WORDING_VERSION

@@ -2,7 +2,8 @@
 
 Invariants, held by the database: of a year and a number there is one issue; an issue has its
 number exactly from the beginning of its sending on; a planned issue has its date; an issue that
-goes out is not deleted; each editor is reminded of a quarter once for each distance.
+goes out is not deleted; each editor is reminded of a quarter once for each distance; of a click
+there is nothing but a sum.
 """
 
 from typing import Final
@@ -59,6 +60,20 @@ rendering: Final = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("web", sa.Text, nullable=False),
     comment="An issue as it went out, by language; never changed.",
+)
+
+link: Final = sa.Table(
+    "issue_link",
+    metadata,
+    sa.Column("issue_id", _UUID, sa.ForeignKey("issue.id"), primary_key=True),
+    sa.Column("no", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("clicks", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.CheckConstraint("no > 0", "no"),
+    sa.CheckConstraint("clicks >= 0", "clicks"),
+    comment="Links of an issue's mails that are counted. clicks: how often each was followed, by "
+    "whomever.",
+    postgresql_with={"fillfactor": "50"},
 )
 
 picture: Final = sa.Table(

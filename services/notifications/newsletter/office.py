@@ -14,12 +14,13 @@ from services.contracts.envelope import Locale
 from services.kit.db import Database
 from services.kit.ids import uuid7
 from services.notifications.bulk.letter import UNSUBSCRIBE_LINK
-from services.notifications.domain.retry import Sent
+from services.notifications.domain.retry import Outcome, Sent
 from services.notifications.mailer import Identity
 from services.notifications.mime import Mailbox, Parts, envelope
 from services.notifications.newsletter import repository, service
 from services.notifications.newsletter.domain import calendar, checks
 from services.notifications.newsletter.domain.checks import Finding
+from services.notifications.newsletter.domain.clicks import Counted, straight
 from services.notifications.newsletter.domain.errors import (
     MailRefused,
     ProgrammeAway,
@@ -135,6 +136,15 @@ class Office:
         self, to: str, subject: str, html: str, text: str, locale: Locale, now: datetime
     ) -> None:
         """Sends a single mail at once. Raises smtp.ServerAwayError, MailRefused."""
+        outcome = await self.deliver(to, subject, html, text, locale, now)
+        if not isinstance(outcome, Sent):
+            raise MailRefused
+
+    async def deliver(
+        self, to: str, subject: str, html: str, text: str, locale: Locale, now: datetime
+    ) -> Outcome:
+        """Brings a single mail to the server, and what became of it. Raises
+        smtp.ServerAwayError; then the mail was not taken."""
         identity = Identity.of(self.settings)
         mail = envelope(
             Parts(
@@ -156,11 +166,9 @@ class Office:
             most_mails=1,
         )
         try:
-            outcome = await line.send(mail)
+            return await line.send(mail)
         finally:
             await line.close()
-        if not isinstance(outcome, Sent):
-            raise MailRefused
 
     async def begin(self, issue_id: UUID, now: datetime) -> int | None:
         """Begins to send an issue that is due; how many get it, or None where it has begun
@@ -174,7 +182,9 @@ class Office:
                 number = calendar.next_number(await repository.begun(conn), now, who.zone)
                 stored = await repository.pictures(conn, issue_id)
             events, away = await self._events(issue)
-            scene = Scene(number, now, {each.name: each for each in stored}, events)
+            counted = Counted(self.settings.public_url, number)
+            lead = counted if self.settings.counts_clicks else straight
+            scene = Scene(number, now, {each.name: each for each in stored}, events, lead)
             preview = Preview(issue, scene, self.press.every(issue, scene), away)
             bad = checks.errors(self.look_over(preview))
             if away or bad:
@@ -183,7 +193,9 @@ class Office:
                     await service.in_trouble(conn, issue, why, who)
                 return None
             async with self.db.transaction() as conn:
-                total = await service.begin(conn, issue, preview.renderings, number, who)
+                total = await service.begin(
+                    conn, issue, preview.renderings, number, who, counted.urls
+                )
             if total is not None:
                 return total
         return None

@@ -170,6 +170,7 @@ async def _issue(
         acts = await repository.acts(conn, issue_id, 20)
         pictures = await repository.pictures(conn, issue_id)
         progress = await bulk.progress(conn, issue_id) if issue.number is not None else None
+        links = await repository.clicks(conn, issue_id)
         at = await planning.suggested(conn, issue, desk.now, office.settings.zone)
     return desk.page(
         "desk_issue.html" if issue.open else "desk_sent.html",
@@ -184,6 +185,7 @@ async def _issue(
         acts=acts,
         pictures=pictures,
         progress=progress,
+        links=links,
         at=at,
         address=issue_at(issue_id),
         home=HOME,

@@ -3,7 +3,8 @@
 Invariant: pure. The same issue, events and moment give the same three, and nothing in them
 differs from one reader to the next: where a person's own links go stand the stand-ins of `bulk`.
 Pictures are fetched from our own site, by an address that is the same for everybody, so that
-nobody is seen reading.
+nobody is seen reading; and so are links where clicks are counted. The page's links are the plain
+ones always.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ from services.kit.look import theme
 from services.notifications.bulk.letter import OWN_LINK, UNSUBSCRIBE_LINK, Letter
 from services.notifications.newsletter.domain import markdown, source
 from services.notifications.newsletter.domain.calendar import Number
+from services.notifications.newsletter.domain.clicks import Lead, straight
 from services.notifications.newsletter.domain.issue import Issue, Rendering, Words
 from services.notifications.newsletter.domain.source import Article, Block, Events
 from services.notifications.newsletter.programme import Event
@@ -42,12 +44,14 @@ _SOFT: Final = "#566067"
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What an issue is filled with. `events` is None where the programme did not answer."""
+    """What an issue is filled with. `events` is None where the programme did not answer. `lead`
+    says where the links of the mail go."""
 
     number: Number
     at: datetime
     pictures: Mapping[str, StoredPicture]
     events: Sequence[Event] | None
+    lead: Lead = straight
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Press:
         self._name = one_line(settings.newsletter_title)
         self._site = settings.public_url
         self._zone = settings.zone
+        self._counted = settings.counts_clicks
         light, dark = theme.light_tones(settings.accent), theme.dark_tones(settings.accent)
         self._colours = {
             "light": light,
@@ -154,13 +159,15 @@ class Press:
             "unsubscribe_link": UNSUBSCRIBE_LINK,
             "as_of": dates.moment(scene.at, self._zone, locale),
             "rows": rows,
+            "lead": scene.lead,
+            "counted": self._counted,
             "away": scene.events is None,
             "width": PICTURE_WIDTH,
         }
 
     def _styled(self, block: Block, scene: Scene, held: list[str]) -> dict[str, Any]:
         """A block for the mail: its Markdown as HTML with styles, held back in `held`."""
-        html = markdown.html(block.markdown, self._site, self._styles)
+        html = markdown.html(block.markdown, self._site, self._styles, scene.lead)
         held.append(html)
         shown = _stand_in(len(held) - 1) if html.strip() else ""
         return {**self._common(block, scene), "html": shown}
@@ -171,7 +178,8 @@ class Press:
         return {**self._common(block, scene), "html": html}
 
     def _plain(self, block: Block, scene: Scene) -> dict[str, Any]:
-        return {**self._common(block, scene), "text": markdown.plain(block.markdown, self._site)}
+        text = markdown.plain(block.markdown, self._site, scene.lead)
+        return {**self._common(block, scene), "text": text}
 
     def _common(self, block: Block, scene: Scene) -> dict[str, Any]:
         common: dict[str, Any] = {"kind": type(block).__name__.lower()}

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.contracts.envelope import Locale
 from services.notifications.newsletter import models
 from services.notifications.newsletter.domain.calendar import Date, Number, Quarter, Waiting
+from services.notifications.newsletter.domain.clicks import Clicked
 from services.notifications.newsletter.domain.issue import Issue, Rendering, Status, Words
 from services.notifications.newsletter.domain.pictures import Kind
 
@@ -205,6 +206,41 @@ async def archive(conn: AsyncConnection) -> list[Listed]:
     ]
 
 
+# --- Links that are counted -----------------------------------------------------------------------
+
+
+async def keep_links(conn: AsyncConnection, issue_id: UUID, urls: Sequence[str]) -> None:
+    """Keeps where the counted links of an issue lead, from number 1 on."""
+    rows = [{"issue_id": issue_id, "no": no, "url": url} for no, url in enumerate(urls, 1)]
+    if rows:
+        await conn.execute(models.link.insert(), rows)
+
+
+async def click(conn: AsyncConnection, number: Number, no: int) -> str | None:
+    """Counts a click, and says where the link leads; None where there is no such link."""
+    found = models.link.update().where(_link(number, no)).values(clicks=models.link.c.clicks + 1)
+    url: str | None = await conn.scalar(found.returning(models.link.c.url))
+    return url
+
+
+async def link_target(conn: AsyncConnection, number: Number, no: int) -> str | None:
+    """Where a link leads, and nothing is counted."""
+    url: str | None = await conn.scalar(sa.select(models.link.c.url).where(_link(number, no)))
+    return url
+
+
+def _link(number: Number, no: int) -> sa.ColumnElement[bool]:
+    of = sa.select(_issue.id).where(_issue.year == number.year, _issue.number == number.number)
+    return sa.and_(models.link.c.issue_id == of.scalar_subquery(), models.link.c.no == no)
+
+
+async def clicks(conn: AsyncConnection, issue_id: UUID) -> list[Clicked]:
+    """The counted links of an issue, by number; none where it went out without."""
+    table = models.link.c
+    query = sa.select(table.no, table.url, table.clicks).where(table.issue_id == issue_id)
+    return [Clicked(*row) for row in await conn.execute(query.order_by(table.no))]
+
+
 # --- Pictures -------------------------------------------------------------------------------------
 
 
@@ -316,12 +352,19 @@ async def set_date(conn: AsyncConnection, quarter: Quarter, to: Date) -> None:
 async def claim_reminder(
     conn: AsyncConnection, quarter: Quarter, days: int, email: str, now: datetime
 ) -> bool:
-    """Whether this reminder has not been sent; then nobody else sends it, if this transaction
+    """Whether this reminder is still to be sent; then nobody else sends it, if this transaction
     is committed."""
     put = insert(models.reminder).values(
         year=quarter.year, quarter=quarter.number, days=days, email=email, sent_at=now
     )
     return (await conn.execute(put.on_conflict_do_nothing())).rowcount > 0
+
+
+async def release_reminder(conn: AsyncConnection, quarter: Quarter, days: int, email: str) -> None:
+    """Gives back a reminder that certainly did not go out."""
+    row = models.reminder.c
+    mine = (row.year == quarter.year, row.quarter == quarter.number, row.days == days)
+    await conn.execute(models.reminder.delete().where(*mine, row.email == email))
 
 
 def _kept(words: Mapping[Locale, Words]) -> dict[str, dict[str, str]]:

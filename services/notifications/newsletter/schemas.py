@@ -20,6 +20,7 @@ from services.kit.text import kept
 from services.notifications.bulk.domain.progress import Progress
 from services.notifications.newsletter.domain.calendar import Number
 from services.notifications.newsletter.domain.checks import Finding
+from services.notifications.newsletter.domain.clicks import Clicked
 from services.notifications.newsletter.domain.issue import Issue, Rendering, Status, Words
 from services.notifications.newsletter.planning import Planned
 from services.notifications.newsletter.repository import Act, StoredPicture
@@ -299,3 +300,25 @@ class CountsOut(BaseModel):
     def of(cls, progress: Progress) -> "CountsOut":
         members: Mapping[str, Any] = {name: getattr(progress, name) for name in cls.model_fields}
         return cls(**members)
+
+
+class LinkOut(BaseModel):
+    """A link of an issue's mails. `clicks` is a total; of whoever clicked nothing is known."""
+
+    link: Annotated[int, Field(ge=1, description="Its number in the mails' addresses.")]
+    url: str
+    clicks: int
+
+
+class ClicksOut(BaseModel):
+    """Totals of clicks. Not `counted`: the issue went out with plain links."""
+
+    counted: bool
+    links: list[LinkOut]
+
+    @classmethod
+    def of(cls, links: Sequence[Clicked]) -> "ClicksOut":
+        return cls(
+            counted=bool(links),
+            links=[LinkOut(link=each.no, url=each.url, clicks=each.clicks) for each in links],
+        )

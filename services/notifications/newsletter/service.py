@@ -22,6 +22,7 @@ from services.notifications.bulk import service as bulk
 from services.notifications.newsletter import planning, repository
 from services.notifications.newsletter.domain import calendar, checks
 from services.notifications.newsletter.domain.calendar import Number
+from services.notifications.newsletter.domain.clicks import Clicked
 from services.notifications.newsletter.domain.errors import (
     ChangedMeanwhile,
     NotADraft,
@@ -203,8 +204,10 @@ async def begin(
     renderings: Mapping[Locale, Rendering],
     number: Number,
     who: Actor,
+    links: Sequence[str] = (),
 ) -> int | None:
-    """Begins to send a planned issue as it was rendered; how many get it.
+    """Begins to send a planned issue as it was rendered; how many get it. `links`: where those of
+    its mails lead that are counted.
 
     None, and nothing is done, where `issue` is not what it was when it was rendered, or where it
     has another number by now: then it is rendered anew. Raises bulk's AlreadySending.
@@ -225,11 +228,19 @@ async def begin(
         trouble=None,
     )
     await repository.freeze(conn, issue.id, renderings)
+    await repository.keep_links(conn, issue.id, links)
     total = await bulk.begin(
         conn, issue.id, letters(renderings), fallback=issue.fallback, now=who.now
     )
     await _note(conn, issue.id, "begun", who, recipients=total)
     return total
+
+
+async def clicks(conn: AsyncConnection, issue_id: UUID) -> list[Clicked]:
+    """How often the links of the issue's mails were followed. Raises UnknownIssue, NotBegun."""
+    if (await read(conn, issue_id)).number is None:
+        raise NotBegun
+    return await repository.clicks(conn, issue_id)
 
 
 def ready(findings: Sequence[checks.Finding]) -> None:
@@ -297,7 +308,7 @@ async def settle(conn: AsyncConnection, issue_id: UUID, who: Actor) -> bool:
     issue = await repository.one(conn, issue_id, lock=True)
     if issue is None or issue.status != "sending":
         return False
-    if (await bulk.progress(conn, issue_id)).state != "done":
+    if await bulk.state(conn, issue_id) != "done":
         return False
     await _note(conn, issue_id, "sent", who)
     await repository.change(conn, issue_id, status="sent", sent_at=who.now)

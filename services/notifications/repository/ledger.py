@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,11 +11,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.registration import Day
+from services.kit.db import array
 from services.notifications.domain.mail import (
     AnyKind,
     MailStatus,
     Priority,
     SubscriberContent,
+    SubscriberKind,
     SubscriberMail,
     priority_of,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "LedgerRow",
     "SubscriberMail",
     "forget",
+    "forget_subscriber",
     "one",
     "page",
     "send_again",
@@ -112,6 +115,16 @@ _FORGET = sa.text(
         WHERE content IS NOT NULL AND status IN ('sent', 'failed')
           AND due_at < clock_timestamp() - make_interval(days => :days)
         LIMIT 1000)
+    """
+)
+
+# What is on the line may still arrive; what is said of it finds the lease gone.
+_FORGET_SUBSCRIBER = sa.text(
+    """
+    UPDATE mail SET content = NULL, lease_token = NULL,
+        status = CASE WHEN status IN ('pending', 'sending') THEN 'withdrawn' ELSE status END,
+        due_at = CASE WHEN status IN ('pending', 'sending') THEN clock_timestamp() ELSE due_at END
+    WHERE kind = ANY(:kinds) AND subscriber_id = :subscriber_id AND content IS NOT NULL
     """
 )
 
@@ -273,6 +286,14 @@ async def forget(conn: AsyncConnection, days: int) -> int:
     """Erases the content of up to 1,000 mails sent or given up more than `days` ago; returns how
     many."""
     return (await conn.execute(_FORGET, {"days": days})).rowcount
+
+
+async def forget_subscriber(conn: AsyncConnection, subscriber_id: UUID) -> int:
+    """Erases the content of all mails to a subscriber, and withdraws those that are not sent;
+    returns how many."""
+    kinds = array("kinds", list(get_args(SubscriberKind)), sa.Text())
+    wanted = _FORGET_SUBSCRIBER.bindparams(kinds)
+    return (await conn.execute(wanted, {"subscriber_id": subscriber_id})).rowcount
 
 
 def _ledger_rows() -> sa.Select[Any]:

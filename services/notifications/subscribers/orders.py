@@ -27,6 +27,7 @@ from services.notifications.subscribers.domain.files import Line, Skipped, Why
 from services.notifications.subscribers.repository import (
     importing,
     listing,
+    mails,
     people,
     suppression,
 )
@@ -55,13 +56,15 @@ async def unsubscribe(
 async def erase(
     conn: AsyncConnection, subscriber_id: UUID, by: str, why: str, now: datetime
 ) -> None:
-    """Deletes all that is kept of a person, with the evidence. The hash of the address stays on
-    the suppression list, so that no import brings it back. Raises UnknownSubscriber."""
+    """Deletes all that is kept of a person, with the evidence and what mails say. The hash of the
+    address stays on the suppression list, so that no import brings it back. Raises
+    UnknownSubscriber."""
     found = await people.lock(conn, subscriber_id)
     if found is None:
         raise UnknownSubscriber
     if await suppression.of_address(conn, found.digest) is None:
         await suppression.put(conn, found.digest, "left", now, by, why)
+    await mails.forget(conn, subscriber_id)
     await people.erase(conn, subscriber_id)
     await people.tell(conn, "erased", found.digest, now, by=by, why=why)
 

@@ -7,7 +7,7 @@ Invariants:
   whoever changes a subscriber holds the row first and looks at the suppression list after that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -253,6 +253,7 @@ async def suppress(
     reason: Reason,
     now: datetime,
     subscriber_id: UUID | None = None,
+    generation: int | None = None,
     email: str | None = None,
     by: str | None = None,
     note: str | None = None,
@@ -260,14 +261,15 @@ async def suppress(
     """Has nothing sent to an address any more: that of a subscriber, or `email`. Takes effect
     with the transaction, also in the middle of a send.
 
-    `by`: the operator who wants it so; `note`: why. True where it is new; a graver reason is, and
-    takes the place of a lighter one. Raises UnknownSubscriber, Invalid.
+    `generation`: the subscriber's when the mail that came back was written. Who has changed the
+    address since keeps the new one, and the former one is suppressed. `by`: the operator who
+    wants it so; `note`: why. True where it is new; a graver reason is, and takes the place of a
+    lighter one. Raises UnknownSubscriber, Invalid.
     """
     if subscriber_id is not None:
-        person = await people.lock(conn, subscriber_id)
-        if person is None:
-            raise UnknownSubscriber
-        digest = person.digest
+        digest, person = await _addressed(conn, subscriber_id, generation)
+        if digest is None:
+            return False
     else:
         await suppression.hold_list(conn)
         digest = address.read(email or "").digest
@@ -290,6 +292,47 @@ async def suppress(
     )
     after_commit(conn, SUPPRESSED.labels(reason).inc)
     return True
+
+
+async def _addressed(
+    conn: AsyncConnection, subscriber_id: UUID, generation: int | None
+) -> tuple[bytes | None, Subscriber | None]:
+    """The address that a subscriber had in `generation`, and who has it now, held. None for an
+    address that nothing is known of. Raises UnknownSubscriber."""
+    if generation is not None:
+        await suppression.hold_list(conn)  # before any row, as imports do
+    person = await people.lock(conn, subscriber_id)
+    if person is None:
+        raise UnknownSubscriber
+    if generation is None or generation == person.generation:
+        return person.digest, person
+    digest = await people.former(conn, subscriber_id, generation)
+    if digest is None:
+        return None, None
+    return digest, await people.lock_address(conn, digest)
+
+
+async def suppress_many(
+    conn: AsyncConnection, notes: Mapping[tuple[UUID, int], str], *, reason: Reason, now: datetime
+) -> None:
+    """The same for many subscribers as they were in a generation, each with a note, in three
+    statements for any number of them; one more each for those who have changed the address since.
+    Whoever was erased meanwhile is passed over."""
+    await suppression.hold_list(conn)
+    there = await people.lock_many(conn, [who for who, _ in notes])
+    found = {}
+    for (who, generation), note in notes.items():
+        person = there.get(who)
+        if person is not None and person.generation == generation:
+            found[person.digest] = note
+        elif person is not None:
+            await suppress(
+                conn, reason=reason, now=now, subscriber_id=who, generation=generation, note=note
+            )
+    count = await suppression.put_all(
+        conn, found, reason, rules.status_after(reason), rules.lighter(reason), now
+    )
+    after_commit(conn, lambda: SUPPRESSED.labels(reason).inc(count))
 
 
 async def person(conn: AsyncConnection, subscriber_id: UUID) -> Person:

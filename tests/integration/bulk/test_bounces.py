@@ -111,7 +111,8 @@ async def test_an_address_that_is_refused_is_suppressed(
         "kim@people.test": "553 5.1.3 bad address",
     }
     sink.on_recipient, sink.pipelining = said.get, pipelining
-    who = dict(zip([*said, "ulf@people.test"], await subscribe(db, [*said, "ulf@people.test"])))
+    addresses = [*said, "ulf@people.test"]
+    who = dict(zip(addresses, await subscribe(db, addresses), strict=True))
 
     issue = await begin(db)
     async with running(role(db, sink)):

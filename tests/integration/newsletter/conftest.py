@@ -30,8 +30,8 @@ async def db(_database: Database) -> Database:
     async with _database.transaction() as conn:
         await conn.execute(
             sa.text(
-                "TRUNCATE issue, issue_rendering, issue_link, issue_picture, issue_log, issue_quarter, "
-                "issue_reminder, send, send_chunk, delivery, subscriber CASCADE"
+                "TRUNCATE issue, issue_rendering, issue_link, issue_picture, issue_log, "
+                "issue_quarter, issue_reminder, send, send_chunk, delivery, subscriber CASCADE"
             )
         )
     return _database

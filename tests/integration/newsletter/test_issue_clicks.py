@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from services.kit.db import Database
-from services.notifications.newsletter.clicks import HEADLESS
+from services.kit.guard import HEADLESS
 from tests.integration.newsletter.newsroom import ISSUES, Newsroom, newsroom
 from tests.support.desks import text_of
 from tests.unit.newsletter.samples import SITE
@@ -105,6 +105,12 @@ async def test_what_is_no_look_is_not_counted(counting: Newsroom) -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, GARDEN)
     ahead = await counting.reader.get(path, headers={"sec-purpose": "prefetch;prerender"})
     assert ahead.headers["location"] == GARDEN
+    assert (await clicks(counting, issue))[GARDEN] == 0
+
+
+async def test_a_head_is_not_counted(counting: Newsroom) -> None:
+    issue = await counting.sent()
+    await counting.reader.head(await to_garden(counting))
     assert (await clicks(counting, issue))[GARDEN] == 0
 
 

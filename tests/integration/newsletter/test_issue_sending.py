@@ -193,5 +193,6 @@ async def test_who_got_nothing_and_why(room: Newsroom) -> None:
 async def test_a_draft_has_no_counts(room: Newsroom) -> None:
     issue = await room.draft()
     path = f"{ISSUES}/{issue['id']}"
-    assert (await room.vera.get(f"{path}/counts")).json()["code"] == "send_not_found"
+    for part in ("counts", "unreached.csv"):
+        assert (await room.edda.get(f"{path}/{part}")).json()["code"] == "send_not_found"
     assert (await room.edda.post(f"{path}/stop")).json()["code"] == "not_begun"

@@ -26,6 +26,9 @@ SOFT_WITHIN: Final = timedelta(days=400)
 """A year and some days, since a newsletter may come only each quarter."""
 
 _HARD: Final = re.compile(r"5\.1\.(0|1|2|3|6|10)|5\.2\.1")
+# 5.1.0 is not among them: it is said of senders as well, and a mistake of ours must not suppress
+# everybody. Nor 5.2.1, which large hosts also say to who sends too fast.
+_REFUSED: Final = re.compile(r"RCPT: (5\.1\.(?:1|2|3|6|10))(?![.\d])")
 _STATUS: Final = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _ADDRESSES: Final = re.compile(r"[^\s<>,;\"]+@[^\s<>,;\"]+")
 _WHERE: Final = ("to", "delivered-to", "x-original-to", "envelope-to", "cc")
@@ -66,6 +69,14 @@ def read(raw: bytes) -> Report | None:
 def classify(status: str | None) -> Bounce:
     """Whether a failure is the address's own."""
     return "hard" if status is not None and _HARD.fullmatch(status) else "soft"
+
+
+def refused(code: int | None, reason: str) -> str | None:
+    """The status (RFC 3463) with which a server said to RCPT that there is no such address; None
+    for any other refusal. `reason`: as the wire tells it, a step and then what the server said,
+    which begins with the status (RFC 2034, 4)."""
+    found = _REFUSED.match(reason) if code is not None and code >= 500 else None
+    return found[1] if found is not None else None
 
 
 def _delivery(parts: list[Mail], delivery: Mail) -> Report | None:

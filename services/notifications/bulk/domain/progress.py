@@ -14,7 +14,8 @@ Bounce: TypeAlias = Literal["hard", "soft", "complaint"]
 class Progress:
     """Counts of recipients. `pending` + `sent` + `failed` + `unknown` + `suppressed` = `total`.
 
-    `bounced` and `complained`: of those `sent`, whose mail came back for good, and who complained.
+    `bounced`: of those `sent`, whose mail came back for good, and of those `failed`, whose address
+    the server did not know. `complained`: of those `sent`, who complained.
     `left_after`: how many of the recipients have left since the send began.
     """
 

@@ -4,6 +4,7 @@ Invariant: a mail's graver report takes the place of a lighter one, and a send's
 it, so a report that comes twice counts once.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.kit.db import array
 from services.notifications.bulk.domain.progress import Bounce
 
 _NOTE: Final = sa.text(
@@ -34,10 +36,22 @@ _NOTE: Final = sa.text(
     SELECT subscriber_id FROM noted
     """
 )
+_NOTE_REFUSED: Final = """
+    WITH noted AS (
+        UPDATE delivery SET bounce = 'hard', bounced_at = :now
+        WHERE issue_id = :issue_id AND n = ANY(:numbers) AND (bounce IS NULL OR bounce = 'soft')
+        RETURNING 1)
+    UPDATE send SET bounced = bounced + (SELECT count(*) FROM noted)
+    WHERE issue_id = :issue_id AND EXISTS (SELECT 1 FROM noted)
+"""
+# What went to a former address says nothing of the present one.
 _SOFT: Final = sa.text(
     """
     SELECT count(*) FROM delivery
     WHERE subscriber_id = :who AND bounce = 'soft' AND bounced_at > :since
+      AND settled_at > coalesce((
+          SELECT max(at) FROM subscriber_journal WHERE subscriber_id = :who AND kind = 'address'),
+          '-infinity')
     """
 )
 
@@ -51,6 +65,14 @@ async def note(
     return found if isinstance(found, UUID) else None
 
 
+async def note_refused(
+    conn: AsyncConnection, issue_id: UUID, numbers: Sequence[int], now: datetime
+) -> None:
+    """Writes of mails that their addresses are no good, each once."""
+    wanted = sa.text(_NOTE_REFUSED).bindparams(array("numbers", list(numbers), sa.Integer()))
+    await conn.execute(wanted, {"issue_id": issue_id, "now": now})
+
+
 async def soft(conn: AsyncConnection, who: UUID, now: datetime, within: timedelta) -> int:
-    """How many of somebody's mails came back softly within that time."""
+    """How many of somebody's mails to the present address came back softly within that time."""
     return int(await conn.scalar(_SOFT, {"who": who, "since": now - within}) or 0)

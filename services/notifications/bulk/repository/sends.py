@@ -15,7 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Locale
 from services.kit.db import array, driver
-from services.notifications.bulk.domain.progress import DeliveryStatus, Progress, Trouble
+from services.notifications.bulk.domain.progress import (
+    DeliveryStatus,
+    Progress,
+    SendState,
+    Trouble,
+)
 from services.notifications.bulk.letter import Letter
 
 CHUNK: Final = 500
@@ -49,6 +54,7 @@ _STOP: Final = sa.text(
 _RESUME: Final = sa.text(
     "UPDATE send SET state = 'running' WHERE issue_id = :issue_id AND state = 'stopped'"
 )
+_STATE: Final = sa.text("SELECT state FROM send WHERE issue_id = :issue_id")
 _KNOWN: Final = sa.text("SELECT 1 FROM send WHERE issue_id = :issue_id")
 # A recipient leaves by a row of their own: counted where they ended after the send began.
 _PROGRESS: Final = sa.text(
@@ -145,6 +151,12 @@ async def begin(
 async def known(conn: AsyncConnection, issue_id: UUID) -> bool:
     """Whether the send was ever begun."""
     return await conn.scalar(_KNOWN, {"issue_id": issue_id}) is not None
+
+
+async def state(conn: AsyncConnection, issue_id: UUID) -> SendState | None:
+    """What a send does; None where it was never begun."""
+    found: SendState | None = await conn.scalar(_STATE, {"issue_id": issue_id})
+    return found
 
 
 async def stop(conn: AsyncConnection, issue_id: UUID) -> bool:

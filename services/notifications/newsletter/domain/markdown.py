@@ -10,11 +10,14 @@ Invariants:
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Final
 
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+
+from services.notifications.newsletter.domain.clicks import Lead, straight
 
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _TAGS: Final = frozenset(
@@ -45,17 +48,20 @@ class Target:
     url: str
 
 
-def html(text: str, site: str, styles: Mapping[str, str] | None = None) -> str:
+def html(
+    text: str, site: str, styles: Mapping[str, str] | None = None, lead: Lead = straight
+) -> str:
     """Safe HTML. `site` is the public address without a slash at its end. With `styles`, by tag,
-    each element carries its own, since many mail programs drop style sheets.
+    each element carries its own, since many mail programs drop style sheets. `lead` says where
+    the links go.
 
     Headings begin at the third level, below the block's own.
     """
     tokens = _MARKDOWN.parse(text)
     _set_levels(tokens)
+    for block in tokens:
+        _set_links(block.children or (), site, lead)
     for token in _all(tokens):
-        if token.type == "link_open":
-            token.attrSet("href", absolute(str(token.attrGet("href") or ""), site))
         if styles and token.nesting >= 0 and token.tag in styles:
             token.attrSet("style", styles[token.tag])
     raw = _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {})
@@ -91,6 +97,19 @@ def _all(tokens: Sequence[Token]) -> list[Token]:
     return [each for token in tokens for each in (token, *(token.children or ()))]
 
 
+def _set_links(tokens: Sequence[Token], site: str, lead: Lead) -> None:
+    for at, token in enumerate(tokens):
+        if token.type == "link_open":
+            href = absolute(str(token.attrGet("href") or ""), site)
+            token.attrSet("href", lead(href, _words(tokens[at + 1 :])))
+
+
+def _words(tokens: Sequence[Token]) -> str:
+    """What a link says whose opening token stands before these."""
+    inside = takewhile(lambda token: token.type != "link_close", tokens)
+    return "".join(token.content for token in inside)
+
+
 def _set_levels(tokens: Sequence[Token]) -> None:
     used = sorted({token.tag for token in tokens if token.type == "heading_open"})
     for token in tokens:
@@ -100,9 +119,9 @@ def _set_levels(tokens: Sequence[Token]) -> None:
             token.attrSet("scope", "col")
 
 
-def plain(text: str, site: str) -> str:
+def plain(text: str, site: str, lead: Lead = straight) -> str:
     """Plain text of 72 columns; addresses as numbered notes behind it."""
-    return _Plain(site).write(_MARKDOWN.parse(text))
+    return _Plain(site, lead).write(_MARKDOWN.parse(text))
 
 
 @dataclass(slots=True)
@@ -110,6 +129,7 @@ class _Plain:
     """Writes one text. `_lists`: for each open list the next number, or None where it has none."""
 
     site: str
+    lead: Lead
     _lines: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
     _lists: list[int | None] = field(default_factory=list)
@@ -213,9 +233,9 @@ class _Plain:
 
     def _note(self, url: str, words: str) -> str:
         """The mark behind a link's words; none where they are the address itself."""
-        url = url.removeprefix("mailto:").removeprefix("tel:")
-        if url == words:
+        if url.removeprefix("mailto:").removeprefix("tel:") == words:
             return ""
+        url = self.lead(url, words).removeprefix("mailto:").removeprefix("tel:")
         if url not in self._notes:
             self._notes.append(url)
         return f" [{self._notes.index(url) + 1}]"

@@ -5,7 +5,7 @@ Invariant: everything takes the time and changes nothing.
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -51,6 +51,11 @@ def outweighs(reason: Reason, former: Reason) -> bool:
     themselves, and of the others a complaint is the gravest."""
     order: dict[Reason, int] = {"left": 0, "bounced": 1, "operator": 2, "complained": 3}
     return order[reason] > order[former]
+
+
+def lighter(reason: Reason) -> list[Reason]:
+    """The reasons that this one takes the place of."""
+    return [former for former in get_args(Reason) if outweighs(reason, former)]
 
 
 def pause_until(wish: str, day: str, now: datetime, zone: ZoneInfo) -> datetime:

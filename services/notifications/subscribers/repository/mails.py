@@ -1,4 +1,6 @@
-"""How a mail to a subscriber gets into the mail ledger."""
+"""How a mail to a subscriber gets into the mail ledger, and out of it."""
+
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,3 +23,8 @@ async def ask_to_confirm(conn: AsyncConnection, asking: Asking, confirm_url: str
             valid_until=asking.valid_until,
         ),
     )
+
+
+async def forget(conn: AsyncConnection, subscriber_id: UUID) -> None:
+    """Erases what mails to a subscriber say; none of them goes out any more."""
+    await ledger.forget_subscriber(conn, subscriber_id)

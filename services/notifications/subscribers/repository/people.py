@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contracts.envelope import Locale
+from services.kit.db import array
 from services.notifications.subscribers.domain.address import Address
 from services.notifications.subscribers.domain.model import (
     Consent,
@@ -61,6 +62,17 @@ _PAUSE = sa.text("UPDATE subscriber SET status = 'paused', paused_until = :until
 _RESUME = sa.text("UPDATE subscriber SET status = 'active', paused_until = NULL WHERE id = :id")
 _LANGUAGE = sa.text("UPDATE subscriber SET locale = :locale WHERE id = :id")
 
+# Each row but that of a wish for another address has the hash of the address at that time.
+_FORMER = sa.text(
+    """
+    SELECT address_hash FROM (
+        SELECT id, address_hash,
+               1 + count(*) FILTER (WHERE kind = 'address') OVER (ORDER BY id) AS generation
+        FROM subscriber_journal WHERE subscriber_id = :id AND kind <> 'address_asked') AS told
+    WHERE generation = :generation ORDER BY id LIMIT 1
+    """
+)
+
 _END_PAUSES = sa.text(
     """
     WITH due AS (
@@ -106,6 +118,22 @@ async def lock_address(conn: AsyncConnection, digest: bytes) -> Subscriber | Non
     """The same as `of_address`, held until the end of the transaction."""
     wanted = sa.select(*_COLUMNS).where(subscriber.c.address_hash == digest)
     return await _one(conn, wanted.with_for_update())
+
+
+async def lock_many(conn: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, Subscriber]:
+    """Those of these subscribers that there are, held until the end of the transaction."""
+    wanted = sa.select(*_COLUMNS).where(
+        subscriber.c.id == sa.any_(array("ids", list(ids), sa.Uuid))
+    )
+    rows = await conn.execute(wanted.order_by(subscriber.c.id).with_for_update())
+    return {row.id: of_row(row) for row in rows}
+
+
+async def former(conn: AsyncConnection, subscriber_id: UUID, generation: int) -> bytes | None:
+    """The hash of the address that a subscriber had in that generation, as the journal has it;
+    None where it tells nothing of that."""
+    found: Any = await conn.scalar(_FORMER, {"id": subscriber_id, "generation": generation})
+    return found if isinstance(found, bytes) else None
 
 
 async def _one(conn: AsyncConnection, wanted: sa.Select[Any]) -> Subscriber | None:

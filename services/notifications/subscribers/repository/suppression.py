@@ -4,13 +4,16 @@ Invariant: `hold_list` keeps imports and suppressions of addresses that nobody h
 these have no row that both could wait for.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.notifications.subscribers.domain.model import Reason, Suppression
+from services.kit.db import array
+from services.notifications.subscribers.domain.model import Reason, Status, Suppression
 from services.notifications.subscribers.models import subscriber, suppression
 
 # Any number that no other lock of this database has.
@@ -26,6 +29,24 @@ _PUT = sa.text(
         SET reason = excluded.reason, at = excluded.at, by = excluded.by, why = excluded.why
     """
 )
+_PUT_ALL: Final = """
+    WITH put AS (
+        INSERT INTO suppression AS s (address_hash, reason, at, why)
+        SELECT hash, :reason, :at, why FROM unnest(:hashes, :whys) AS w (hash, why) ORDER BY hash
+        ON CONFLICT (address_hash) DO UPDATE
+            SET reason = excluded.reason, at = excluded.at, by = NULL, why = excluded.why
+            WHERE s.reason = ANY(:lighter)
+        RETURNING s.address_hash, s.why),
+    ended AS (
+        UPDATE subscriber AS p SET status = :status, ended_at = :at, paused_until = NULL
+        FROM put WHERE p.address_hash = put.address_hash RETURNING p.id, p.address_hash),
+    told AS (
+        INSERT INTO subscriber_journal (subscriber_id, address_hash, at, kind, why, details)
+        SELECT ended.id, put.address_hash, :at, 'suppressed', put.why,
+               jsonb_build_object('reason', CAST(:reason AS text))
+        FROM put LEFT JOIN ended ON ended.address_hash = put.address_hash)
+    SELECT count(*) FROM put
+"""
 _TAKE_OFF = sa.text("DELETE FROM suppression WHERE address_hash = :digest")
 _TAKE_OFF_LEFT = sa.text("DELETE FROM suppression WHERE address_hash = :digest AND reason = 'left'")
 
@@ -46,6 +67,26 @@ async def put(
 ) -> None:
     """Suppresses an address, for this reason instead of a former one."""
     await conn.execute(_PUT, {"digest": digest, "reason": reason, "at": at, "by": by, "why": why})
+
+
+async def put_all(
+    conn: AsyncConnection,
+    found: Mapping[bytes, str],
+    reason: Reason,
+    status: Status,
+    lighter: Sequence[Reason],
+    at: datetime,
+) -> int:
+    """Suppresses addresses, each with its why, where they are not on the list or for one of the
+    `lighter` reasons; ends the subscriptions to `status` and tells the journal. How many are new.
+    """
+    wanted = sa.text(_PUT_ALL).bindparams(
+        array("hashes", list(found), BYTEA),
+        array("whys", list(found.values()), sa.Text),
+        array("lighter", list(lighter), sa.Text),
+    )
+    told = await conn.scalar(wanted, {"reason": reason, "status": status, "at": at})
+    return int(told or 0)
 
 
 async def take_off(conn: AsyncConnection, digest: bytes) -> None:
