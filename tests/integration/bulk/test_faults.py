@@ -92,7 +92,7 @@ async def test_refused_for_good(db: Database, sink: Sink, pipelining: bool) -> N
     sink.pipelining = pipelining
     await many(db, 60)
     sink.on_recipient = lambda to: (
-        f"550 5.1.1 <{to}> unknown" if to == "person5@people.test" else None
+        f"550 5.7.1 <{to}> unwanted" if to == "person5@people.test" else None
     )
     sink.on_data = lambda to: "554 5.7.1 no" if to == "person9@people.test" else None
     issue = await begin(db)
@@ -101,7 +101,7 @@ async def test_refused_for_good(db: Database, sink: Sink, pipelining: bool) -> N
         async with db.transaction() as conn:
             why = [(t.email, t.smtp_code, t.error) for t in await service.trouble(conn, issue)]
             assert why == [
-                ("person5@people.test", 550, "RCPT: 5.1.1 <address> unknown"),
+                ("person5@people.test", 550, "RCPT: 5.7.1 <address> unwanted"),
                 ("person9@people.test", 554, "data: 5.7.1 no"),
             ]
             sink.on_recipient = sink.on_data = lambda _: None
