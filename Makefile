@@ -71,7 +71,8 @@ test: $(DEV) browser ## Run all tests, on real servers of their own
 	$(BIN)/pytest
 
 chaos: $(DEV) ## Break everything in the middle of its work and see that nothing is lost
-	EINLASS_CHAOS=1 $(BIN)/pytest tests/chaos tests/e2e/test_waitlist.py
+	EINLASS_CHAOS=1 $(BIN)/pytest tests/chaos tests/e2e/test_waitlist.py \
+		tests/integration/bulk/test_killed.py
 
 check: lint format-check types imports contracts-check test ## Everything that CI runs
 
