@@ -10,11 +10,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
 
 from deploy.local import Stack
 from tests.support.mailbox import Mailbox
+
+# A machine that does other work too is no mistake in the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
