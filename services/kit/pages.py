@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from starlette.datastructures import FormData
 from starlette.requests import Request, cookie_parser
 from starlette.responses import HTMLResponse, Response
 
@@ -18,6 +19,7 @@ from services.kit.i18n import LOCALES, negotiate
 from services.kit.look import Look
 
 LANGUAGE_COOKIE: Final = "lang"
+MAX_TYPED: Final = 5000
 A_YEAR: Final = 365 * 24 * 60 * 60
 PRIVATE: Final = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex, nofollow"}
 
@@ -38,6 +40,11 @@ def language_of(request: Request) -> Locale:
     return language(
         request.query_params.get("lang"), headers.get("cookie"), headers.get("accept-language")
     )
+
+
+def typed_in(form: FormData) -> dict[str, str]:
+    """The texts of a form, each in its first 5,000 characters; files are left out."""
+    return {name: text[:MAX_TYPED] for name, text in form.items() if isinstance(text, str)}
 
 
 def page(

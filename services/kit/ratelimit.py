@@ -13,10 +13,12 @@ Invariants:
 
 import asyncio
 import collections
+import ipaddress
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import redis.asyncio as aioredis
@@ -74,6 +76,25 @@ class Rate:
     def length_us(self) -> int:
         """How far ahead of the present the key may be, in microseconds."""
         return self.every_us * (self.burst - 1)
+
+
+@lru_cache(maxsize=10_000)
+def network_of(client: str) -> str:
+    """The network a client belongs to: /24 of IPv4, /56 of IPv6."""
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return "unknown"
+    # A listener for both kinds tells of IPv4 in this way; it would all be one network.
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    prefix = 24 if address.version == 4 else 56
+    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
+
+
+def scaled(rate: Rate, scale: float) -> Rate:
+    """`scale` times as many tries."""
+    return Rate(rate.name, max(1, round(rate.burst * scale)), rate.every / scale)
 
 
 # The number of a rate and what is counted by it; no key has a line break.

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 
-from services.kit.db import Database
+from services.kit.depends import Db, never_kept
 from services.kit.openapi import fails
 from services.kit.operators import Operator, require
 from services.notifications import broadcasts, service
@@ -36,23 +36,13 @@ from services.notifications.schemas import (
 )
 
 
-def _never_kept(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-def _database(request: Request) -> Database:
-    db: Database = request.app.state.db
-    return db
-
-
 def _on_mail(request: Request) -> Callable[[], None]:
     on_mail: Callable[[], None] = request.app.state.on_mail
     return on_mail
 
 
-router = APIRouter(prefix="/api/v1/admin/mail", tags=["mail"], dependencies=[Depends(_never_kept)])
+router = APIRouter(prefix="/api/v1/admin/mail", tags=["mail"], dependencies=[Depends(never_kept)])
 
-Db = Annotated[Database, Depends(_database)]
 OnMail = Annotated[Callable[[], None], Depends(_on_mail)]
 MailId = Annotated[UUID, Path(description="The mail's id.")]
 BroadcastId = Annotated[UUID, Path(description="The broadcast's id.")]

@@ -12,9 +12,8 @@ from starlette.responses import RedirectResponse, Response
 
 from services.kit.errors import Busy, EinlassError, TooManyRequests
 from services.kit.operators import ADMIN, LOGIN, LOGOUT, SESSION_COOKIE, is_admin_address
-from services.kit.pages import unkept
+from services.kit.pages import typed_in, unkept
 from services.kit.web import client_of
-from services.registration import forms
 from services.registration.sign_in import Refusal, SignedIn, SignIn
 from services.registration.site import FROM_HERE, PRIVATE, page, site_of
 
@@ -55,7 +54,7 @@ async def ask(request: Request) -> Response:
 @router.post(LOGIN, dependencies=FROM_HERE)
 async def sign_in(request: Request, door: Door) -> Response:
     """Begins a session; one that this browser had before ends."""
-    sent = forms.typed(await request.form())
+    sent = typed_in(await request.form())
     name, wish = sent.get("name", "").strip(), sent.get("next", "")
     try:
         outcome = await door.sign_in(name, sent.get("password", ""), client_of(request))

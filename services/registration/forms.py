@@ -22,7 +22,6 @@ Gettext = Callable[[str], str]
 
 ANSWER: Final = "answer."
 ALSO: Final = "also"
-MAX_TYPED: Final = 5000
 _FORM_ID: Final = re.compile(r"[\w-]{16,64}", re.ASCII)
 _WHOLE: Final = re.compile(r"[+-]?\d{1,15}", re.ASCII)
 
@@ -66,11 +65,6 @@ class Dates:
     def summed_up(self) -> str:
         """The error away from its field."""
         return self.error
-
-
-def typed(form: FormData) -> dict[str, str]:
-    """The texts of a form, each in its first 5,000 characters; files are left out."""
-    return {name: text[:MAX_TYPED] for name, text in form.items() if isinstance(text, str)}
 
 
 def also(form: FormData) -> tuple[str, ...]:

@@ -6,35 +6,21 @@ hash.
 """
 
 import hashlib
-import ipaddress
-from functools import lru_cache
 from typing import Final
 
-from services.kit.ratelimit import LocalRates, Rate, RateLimits, RedisRates
+from services.kit.ratelimit import (
+    LocalRates,
+    Rate,
+    RateLimits,
+    RedisRates,
+    network_of,
+    scaled,
+)
 
 # A town hall or a school shares one address: a whole class may sign up within a minute.
 PER_NETWORK: Final = Rate("network", burst=240, every=0.25)
 PER_EVENT: Final = Rate("event", burst=120, every=0.5)
 PER_ADDRESS: Final = Rate("address", burst=10, every=120)
-
-
-@lru_cache(maxsize=10_000)
-def network_of(client: str) -> str:
-    """The network a client belongs to: /24 of IPv4, /56 of IPv6."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return "unknown"
-    # A listener for both kinds tells of IPv4 in this way; it would all be one network.
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    prefix = 24 if address.version == 4 else 56
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
-
-
-def scaled(rate: Rate, scale: float) -> Rate:
-    """`scale` times as many tries."""
-    return Rate(rate.name, max(1, round(rate.burst * scale)), rate.every / scale)
 
 
 def rates(scale: float = 1) -> tuple[Rate, Rate, Rate]:

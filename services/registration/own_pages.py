@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.kit import etag
 from services.kit.errors import EinlassError, NotFound
+from services.kit.pages import typed_in
 from services.registration import forms, line_views, views
 from services.registration.actions import What
 from services.registration.board import PublicEvent
@@ -155,7 +156,7 @@ async def accept(person: Whom) -> Response:
 @router.post("/fewer", dependencies=FROM_HERE)
 async def fewer(person: Whom) -> Response:
     """Makes the party smaller."""
-    sent = forms.typed(await person.request.form())
+    sent = typed_in(await person.request.form())
     return await person.act("reduce", forms.whole(sent.get("seats", "")))
 
 

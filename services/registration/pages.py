@@ -23,6 +23,7 @@ from services.kit.errors import (
     TooManyRequests,
 )
 from services.kit.look.assets import PREFIX
+from services.kit.pages import typed_in
 from services.kit.web import client_of
 from services.registration import forms, kept, line_views, own_pages, views
 from services.registration.board import PublicEvent
@@ -109,7 +110,7 @@ async def event(request: Request, slug: str) -> Response:
 async def sign_up(request: Request, found: Found, service: People, locale: Reader) -> Response:
     """Signs up and leads to the person's own page; or shows the form again."""
     received = await request.form()
-    sent, also = forms.typed(received), forms.also(received)
+    sent, also = typed_in(received), forms.also(received)
     form = forms.sign_up(found.event, sent, also, locale)
     try:
         done = await _send(request, service, found, form, sent.get("form_id", ""))

@@ -19,9 +19,15 @@ from prometheus_client import Counter
 
 from services.kit.db import Database
 from services.kit.errors import Busy
-from services.kit.ratelimit import LocalRates, Rate, RateLimits, RedisRates
+from services.kit.ratelimit import (
+    LocalRates,
+    Rate,
+    RateLimits,
+    RedisRates,
+    network_of,
+    scaled,
+)
 from services.kit.text import can_be_kept
-from services.registration.limits import network_of, scaled
 from services.registration.operators import NOBODY, is_password
 from services.registration.repository import operators
 from services.registration.sessions import AWAY, Sessions

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.kit import audit as tables
-from services.kit.clock import Clock
-from services.kit.db import Database
+from services.kit.depends import Db, Now, never_kept
 from services.kit.openapi import fails
 from services.kit.operators import Operator, require
 from services.waitlist import orders, service
@@ -29,30 +28,13 @@ from services.waitlist.domain.errors import (
 from services.waitlist.schemas import LedgerView, LineView, OrderIn, PriorityIn, WhyView
 from services.waitlist.why import why
 
-
-def _never_kept(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-def _database(request: Request) -> Database:
-    db: Database = request.app.state.db
-    return db
-
-
-def _now(request: Request) -> datetime:
-    clock: Clock = request.app.state.clock
-    return clock.now()
-
-
 router = APIRouter(
     prefix="/api/v1/admin/waitlist",
     tags=["waitlist"],
-    dependencies=[Depends(require("viewer")), Depends(_never_kept)],
+    dependencies=[Depends(require("viewer")), Depends(never_kept)],
     responses=fails(UnknownLine),
 )
 
-Db = Annotated[Database, Depends(_database)]
-Now = Annotated[datetime, Depends(_now)]
 Editor = Annotated[Operator, Depends(require("editor"))]
 Slug = Annotated[str, Path(description="The event's slug.", max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=500)]

@@ -4,15 +4,13 @@ Invariant: it asks for an operator first, of any role to look and of an editor's
 and send; what is done is committed before it is answered, under the operator's own name.
 """
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from services.contracts.envelope import Locale
-from services.kit.clock import Clock
-from services.kit.db import Database
+from services.kit.depends import Db, Now, never_kept
 from services.kit.errors import Busy
 from services.kit.openapi import fails
 from services.kit.operators import Operator, require
@@ -55,32 +53,18 @@ from services.notifications.newsletter.schemas import (
 from services.notifications.smtp import ServerAwayError
 
 
-def _never_kept(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-def _database(request: Request) -> Database:
-    db: Database = request.app.state.db
-    return db
-
-
-def _now(request: Request) -> datetime:
-    clock: Clock = request.app.state.clock
-    return clock.now()
-
-
-def _actor(request: Request, who: Annotated[Operator, Depends(require("editor"))]) -> Actor:
-    return Actor(who.name, _now(request), office_of(request).settings.zone)
+def _actor(
+    request: Request, now: Now, who: Annotated[Operator, Depends(require("editor"))]
+) -> Actor:
+    return Actor(who.name, now, office_of(request).settings.zone)
 
 
 router = APIRouter(
     prefix="/api/v1/admin/newsletter",
     tags=["newsletter"],
-    dependencies=[Depends(require("viewer")), Depends(_never_kept)],
+    dependencies=[Depends(require("viewer")), Depends(never_kept)],
 )
 
-Db = Annotated[Database, Depends(_database)]
-Now = Annotated[datetime, Depends(_now)]
 Who = Annotated[Actor, Depends(_actor)]
 Rooms = Annotated[Office, Depends(office_of)]
 IssueId = Annotated[UUID, Path(description="The issue's id.")]

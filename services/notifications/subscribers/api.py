@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from services.contracts.envelope import Locale
-from services.kit.clock import Clock
 from services.kit.db import Database
+from services.kit.depends import Db, Now, never_kept
 from services.kit.errors import NotFound, TooManyRequests
 from services.kit.openapi import fails
 from services.kit.operators import Operator, require
@@ -48,27 +48,11 @@ from services.notifications.subscribers.schemas import (
 FOUND: Final = 50
 
 
-def _never_kept(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-
-
-def _database(request: Request) -> Database:
-    db: Database = request.app.state.db
-    return db
-
-
-def _clock(request: Request) -> Clock:
-    clock: Clock = request.app.state.clock
-    return clock
-
-
 def _limits(request: Request) -> Limits:
     limits: Limits = request.app.state.newsletter_limits
     return limits
 
 
-Db = Annotated[Database, Depends(_database)]
-Now = Annotated[Clock, Depends(_clock)]
 Viewer = Annotated[Operator, Depends(require("viewer"))]
 Editor = Annotated[Operator, Depends(require("editor"))]
 Admin = Annotated[Operator, Depends(require("admin"))]
@@ -78,7 +62,7 @@ SuppressionId = Annotated[int, Path(ge=1, lt=2**63, description="The id in the l
 router = APIRouter(tags=["newsletter"])
 """Wants `settings`, `db`, `clock`, `introspection` and `newsletter_limits` in the state."""
 admin = APIRouter(
-    prefix="/api/v1/admin/newsletter", tags=["newsletter"], dependencies=[Depends(_never_kept)]
+    prefix="/api/v1/admin/newsletter", tags=["newsletter"], dependencies=[Depends(never_kept)]
 )
 
 
@@ -86,19 +70,19 @@ admin = APIRouter(
     "/api/v1/newsletter/subscriptions",
     status_code=202,
     summary="Ask for the newsletter",
-    dependencies=[Depends(_never_kept)],
+    dependencies=[Depends(never_kept)],
     responses=fails(TooManyRequests),
 )
 async def subscribe(
     request: Request,
     db: Db,
-    clock: Now,
+    now: Now,
     limits: Annotated[Limits, Depends(_limits)],
     body: SubscriptionIn,
 ) -> SubscriptionOut:
     limits.check(client_of(request), address.read(body.email).digest)
     async with db.at_once() as conn:
-        await service.ask(conn, body.email, body.locale, "api", clock.now())
+        await service.ask(conn, body.email, body.locale, "api", now)
     return SubscriptionOut()
 
 
@@ -167,7 +151,7 @@ def csv_file(db: Database) -> StreamingResponse:
 async def import_subscribers(
     request: Request,
     db: Db,
-    clock: Now,
+    now: Now,
     who: Editor,
     reason: Annotated[
         str,
@@ -191,7 +175,7 @@ async def import_subscribers(
             locale=locale,
             by=who.name,
             why=reason,
-            now=clock.now(),
+            now=now,
         )
     )
 
@@ -230,10 +214,10 @@ def evidence_name(subscriber_id: UUID) -> str:
     responses=fails(UnknownSubscriber, NotSubscribed),
 )
 async def end_subscription(
-    db: Db, clock: Now, who: Editor, subscriber_id: SubscriberId, body: ReasonIn
+    db: Db, now: Now, who: Editor, subscriber_id: SubscriberId, body: ReasonIn
 ) -> None:
     async with db.transaction() as conn:
-        await orders.unsubscribe(conn, subscriber_id, who.name, body.reason, clock.now())
+        await orders.unsubscribe(conn, subscriber_id, who.name, body.reason, now)
 
 
 @admin.post(
@@ -243,12 +227,12 @@ async def end_subscription(
     responses=fails(UnknownSubscriber),
 )
 async def erase_subscriber(
-    db: Db, clock: Now, who: Admin, subscriber_id: SubscriberId, body: ReasonIn
+    db: Db, now: Now, who: Admin, subscriber_id: SubscriberId, body: ReasonIn
 ) -> None:
     """The evidence of consent goes along, so it is for whoever asks to be forgotten. The hash of
     the address stays on the suppression list, and no import brings it back."""
     async with db.transaction() as conn:
-        await orders.erase(conn, subscriber_id, who.name, body.reason, clock.now())
+        await orders.erase(conn, subscriber_id, who.name, body.reason, now)
 
 
 @admin.get("/suppressions", summary="The suppression list, newest first")
@@ -268,14 +252,14 @@ async def read_suppressions(
 
 
 @admin.post("/suppressions", status_code=201, summary="Have nothing sent to an address")
-async def suppress_address(db: Db, clock: Now, who: Editor, body: SuppressionIn) -> SuppressionView:
+async def suppress_address(db: Db, now: Now, who: Editor, body: SuppressionIn) -> SuppressionView:
     """Takes effect before the next mail. Where the address is on the list for a graver reason,
     that one stays."""
     async with db.transaction() as conn:
         await service.suppress(
             conn,
             reason="operator",
-            now=clock.now(),
+            now=now,
             email=body.email,
             by=who.name,
             note=body.reason,
@@ -293,10 +277,10 @@ async def suppress_address(db: Db, clock: Now, who: Editor, body: SuppressionIn)
     responses=fails(UnknownSuppression),
 )
 async def release_address(
-    db: Db, clock: Now, who: Admin, suppression_id: SuppressionId, body: ReasonIn
+    db: Db, now: Now, who: Admin, suppression_id: SuppressionId, body: ReasonIn
 ) -> None:
     async with db.transaction() as conn:
-        await orders.release(conn, suppression_id, who.name, body.reason, clock.now())
+        await orders.release(conn, suppression_id, who.name, body.reason, now)
 
 
 router.include_router(admin)

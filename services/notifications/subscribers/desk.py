@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from services.kit import pages
 from services.kit.desk import Desk, Room
 from services.notifications.subscribers.links import Links
 
@@ -26,6 +27,5 @@ def links_of(request: Request) -> Links:
 
 
 async def typed(request: Request) -> dict[str, str]:
-    """The texts of a form, each in its first 5,000 characters; files are left out."""
-    form = await request.form()
-    return {name: text[:5000] for name, text in form.items() if isinstance(text, str)}
+    """What was typed into the form that was sent (kit.pages.typed_in)."""
+    return pages.typed_in(await request.form())

@@ -5,33 +5,20 @@ counted as its hash, whether it is known or not, and what it may be sent is limi
 (domain.rules.ASK_AGAIN_AFTER).
 """
 
-import ipaddress
-from functools import lru_cache
 from typing import Final
 
-from services.kit.ratelimit import LocalRates, Rate, RateLimits, RedisRates
+from services.kit.ratelimit import (
+    LocalRates,
+    Rate,
+    RateLimits,
+    RedisRates,
+    network_of,
+    scaled,
+)
 
 # An office or a school behind one address may hear of the newsletter all at once.
 PER_NETWORK: Final = Rate("newsletter_network", burst=60, every=1)
 PER_ADDRESS: Final = Rate("newsletter_address", burst=10, every=120)
-
-
-@lru_cache(maxsize=10_000)
-def network_of(client: str) -> str:
-    """The network a client belongs to: /24 of IPv4, /56 of IPv6."""
-    try:
-        address = ipaddress.ip_address(client)
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    prefix = 24 if address.version == 4 else 56
-    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))
-
-
-def scaled(rate: Rate, scale: float) -> Rate:
-    """`scale` times as many tries."""
-    return Rate(rate.name, max(1, round(rate.burst * scale)), rate.every / scale)
 
 
 class Limits:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.registration.limits import network_of
+from services.kit.ratelimit import network_of
 
 
 @pytest.mark.parametrize(

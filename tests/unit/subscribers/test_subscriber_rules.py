@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from services.contracts.envelope import Locale
 from services.kit.errors import Invalid
+from services.kit.ratelimit import network_of
 from services.notifications.subscribers.domain import address, rules
 from services.notifications.subscribers.domain.model import Reason, Request, Source
 from services.notifications.subscribers.domain.wording import WORDING_VERSION, known, wording
-from services.notifications.subscribers.limits import network_of
 from services.notifications.subscribers.links import Links
 
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
