@@ -112,7 +112,7 @@ class NotificationsSettings(LookSettings):
     @field_validator("newsletter_editors")
     @classmethod
     def _are_mailboxes(cls, value: str) -> str:
-        _MAILBOXES.validate_python(_listed(value))
+        _MAILBOXES.validate_python(listed(value))
         return value
 
     @property
@@ -123,7 +123,7 @@ class NotificationsSettings(LookSettings):
     @property
     def editors(self) -> list[str]:
         """The addresses of `newsletter_editors`."""
-        return _listed(self.newsletter_editors)
+        return listed(self.newsletter_editors)
 
     @property
     def sender_name(self) -> str:
@@ -137,7 +137,8 @@ class NotificationsSettings(LookSettings):
         return smtp_server(self.smtp_url)
 
 
-def _listed(value: str) -> list[str]:
+def listed(value: str) -> list[str]:
+    """The parts of a setting that has commas between them; empty ones are none."""
     return [part for part in map(str.strip, value.split(",")) if part]
 
 

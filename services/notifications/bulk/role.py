@@ -13,7 +13,7 @@ from services.notifications.bulk.mailbox import Bounces
 from services.notifications.bulk.servers import Servers, read_urls
 from services.notifications.bulk.verp import ReturnPaths
 from services.notifications.mailer import Identity
-from services.notifications.settings import NotificationsSettings
+from services.notifications.settings import NotificationsSettings, listed
 from services.notifications.subscribers.links import Links
 
 
@@ -72,8 +72,8 @@ def return_paths(settings: NotificationsSettings) -> ReturnPaths | None:
 def signers(settings: NotificationsSettings) -> tuple[Signer, ...]:
     """The keys that mails are signed with. Raises OSError, and ValueError where not each selector
     has a key."""
-    selectors = _listed(settings.dkim_selector)
-    files = _listed(settings.dkim_key_file)
+    selectors = listed(settings.dkim_selector)
+    files = listed(settings.dkim_key_file)
     if len(selectors) != len(files):
         raise ValueError("each DKIM selector needs one key file")
     domain = settings.mail_from.rpartition("@")[2]
@@ -83,10 +83,10 @@ def signers(settings: NotificationsSettings) -> tuple[Signer, ...]:
     )
 
 
-def read_rates(listed: str) -> dict[str, float]:
+def read_rates(said: str) -> dict[str, float]:
     """Mails a second for each domain of "<domain>=<rate>, ...". Raises ValueError."""
     rates = {}
-    for entry in _listed(listed):
+    for entry in listed(said):
         domain, _, rate = entry.partition("=")
         try:
             rates[domain.strip().lower()] = float(rate)
@@ -95,7 +95,3 @@ def read_rates(listed: str) -> dict[str, float]:
     if any(not 0 < rate < float("inf") for rate in rates.values()):
         raise ValueError("a domain's rate is above 0")
     return rates
-
-
-def _listed(value: str) -> list[str]:
-    return [part for part in map(str.strip, value.split(",")) if part]

@@ -68,10 +68,15 @@ async def state(conn: AsyncConnection, issue_id: UUID) -> SendState:
 
 async def progress(conn: AsyncConnection, issue_id: UUID) -> Progress:
     """How a send stands. Raises SendNotFound."""
-    found = await repository.progress(conn, issue_id)
-    if found is None:
+    found = await repository.progress(conn, [issue_id])
+    if issue_id not in found:
         raise SendNotFound
-    return found
+    return found[issue_id]
+
+
+async def progress_of(conn: AsyncConnection, issues: Sequence[UUID]) -> dict[UUID, Progress]:
+    """How several sends stand, by their issue; those that were never begun are left out."""
+    return await repository.progress(conn, issues)
 
 
 async def trouble(
@@ -80,7 +85,7 @@ async def trouble(
     """Who may have got nothing, and why, by their number from `after` on: failed, unknown,
     suppressed, bounced, and those whose next try is still to come. Raises SendNotFound."""
     found = await repository.trouble(conn, issue_id, after, limit)
-    if not found and not await repository.known(conn, issue_id):
+    if not found and await repository.state(conn, issue_id) is None:
         raise SendNotFound
     return found
 
@@ -107,4 +112,5 @@ async def resend(
 
 
 async def _why_not(conn: AsyncConnection, issue_id: UUID) -> SendNotFound | NotSending:
-    return NotSending() if await repository.known(conn, issue_id) else SendNotFound()
+    known = await repository.state(conn, issue_id) is not None
+    return NotSending() if known else SendNotFound()

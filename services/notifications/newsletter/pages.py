@@ -97,11 +97,8 @@ async def _overview(
         plan = await planning.year_plan(conn, year, zone)
         issues = await repository.every(conn)
         deleted = await repository.every(conn, deleted=True)
-        counts = {
-            issue.id: await bulk.progress(conn, issue.id)
-            for issue in issues
-            if issue.number is not None
-        }
+        begun = [issue.id for issue in issues if issue.number is not None]
+        counts = await bulk.progress_of(conn, begun)
         expected = await showing.numbers(conn, issues, zone)
     return desk.page(
         "issues.html",

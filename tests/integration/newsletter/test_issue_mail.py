@@ -43,6 +43,7 @@ async def test_a_trial_is_the_mail_as_it_goes_out(room: Newsroom, post_office: P
     # It is not written in English, so its readers get the German one.
     assert mail["subject"] == "[Test] Der Hof wird grün"
     assert mail["to"] == "edda@example.org"
+    assert "List-Unsubscribe" not in mail
     html = mail.get_body(("html",))
     text = mail.get_body(("plain",))
     assert html is not None

@@ -13,7 +13,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.notifications.bulk.letter import OWN_LINK, UNSUBSCRIBE_LINK, Letter
-from services.notifications.bulk.mail import compose_test
 from services.notifications.bulk.prepared import BadAddress, Prepared, Recipient, Sending
 from services.notifications.bulk.verp import Returned, ReturnPaths
 from services.notifications.mailer import Identity
@@ -178,11 +177,3 @@ def test_return_paths_tell_the_mail_and_cannot_be_made_up() -> None:
     assert ReturnPaths(b"x" * 32, "bounces@einlass.test").read(sender) is None
     assert paths.read("bounces@einlass.test") is None
     assert paths.read("bounces+n.7.12.3.äääääääß@einlass.test") is None
-
-
-def test_a_try_by_an_editor_has_no_personal_link() -> None:
-    letter = Letter("x", f"<a href='{OWN_LINK}'>x</a>", f"{UNSUBSCRIBE_LINK}\n")
-    mail = compose_test(letter, "de", IDENTITY, "https://einlass.test", "ed@einlass.test", AT)
-    assert b"link.invalid" not in mail.message
-    assert b"List-Unsubscribe" not in mail.message
-    assert "https://einlass.test/newsletter" in part(read(mail.message), "html")

@@ -6,7 +6,7 @@ its row, so it meets neither another of its kind nor the end of the send.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import orjson
@@ -55,11 +55,10 @@ _RESUME: Final = sa.text(
     "UPDATE send SET state = 'running' WHERE issue_id = :issue_id AND state = 'stopped'"
 )
 _STATE: Final = sa.text("SELECT state FROM send WHERE issue_id = :issue_id")
-_KNOWN: Final = sa.text("SELECT 1 FROM send WHERE issue_id = :issue_id")
 # A recipient leaves by a row of their own: counted where they ended after the send began.
 _PROGRESS: Final = sa.text(
     """
-    SELECT s.total, s.total - c.sent - c.failed - c.unknown - c.suppressed AS pending,
+    SELECT s.issue_id, s.total, s.total - c.sent - c.failed - c.unknown - c.suppressed AS pending,
            c.sent, c.failed, c.unknown, c.suppressed, s.bounced, s.complained,
            (SELECT count(*) FROM subscriber AS r JOIN delivery AS d
                 ON d.subscriber_id = r.id AND d.issue_id = s.issue_id
@@ -69,7 +68,7 @@ _PROGRESS: Final = sa.text(
         SELECT coalesce(sum(sent), 0) AS sent, coalesce(sum(failed), 0) AS failed,
                coalesce(sum(unknown), 0) AS unknown, coalesce(sum(suppressed), 0) AS suppressed
         FROM send_chunk WHERE issue_id = s.issue_id) AS c
-    WHERE s.issue_id = :issue_id
+    WHERE s.issue_id = ANY(:issues)
     """
 )
 _TROUBLE: Final = sa.text(
@@ -148,11 +147,6 @@ async def begin(
     return total
 
 
-async def known(conn: AsyncConnection, issue_id: UUID) -> bool:
-    """Whether the send was ever begun."""
-    return await conn.scalar(_KNOWN, {"issue_id": issue_id}) is not None
-
-
 async def state(conn: AsyncConnection, issue_id: UUID) -> SendState | None:
     """What a send does; None where it was never begun."""
     found: SendState | None = await conn.scalar(_STATE, {"issue_id": issue_id})
@@ -169,10 +163,10 @@ async def resume(conn: AsyncConnection, issue_id: UUID) -> bool:
     return bool((await conn.execute(_RESUME, {"issue_id": issue_id})).rowcount)
 
 
-async def progress(conn: AsyncConnection, issue_id: UUID) -> Progress | None:
-    """How the send stands; None where there is none."""
-    row: Any = (await conn.execute(_PROGRESS, {"issue_id": issue_id})).one_or_none()
-    return Progress(*row) if row is not None else None
+async def progress(conn: AsyncConnection, issues: Sequence[UUID]) -> dict[UUID, Progress]:
+    """How the sends of these issues stand; those that were never begun are left out."""
+    rows = await conn.execute(_PROGRESS.bindparams(array("issues", list(issues), sa.UUID())))
+    return {issue_id: Progress(*counts) for issue_id, *counts in rows}
 
 
 async def trouble(conn: AsyncConnection, issue_id: UUID, after: int, limit: int) -> list[Trouble]:
