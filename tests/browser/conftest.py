@@ -4,11 +4,12 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 import uvicorn
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
-from tests.support.browsing import Served
+from tests.support.browsing import PHONE, WIDE, Served
 from tests.support.pages import preview
 
 SYSTEM_CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -29,6 +30,14 @@ async def browser() -> AsyncIterator[Browser]:
         found = await playwright.chromium.launch(executable_path=SYSTEM_CHROMIUM, args=SWITCHES)
         yield found
         await found.close()
+
+
+@pytest_asyncio.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
+async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A new page: wide and light in German, and a small phone in the dark in English."""
+    context = await browser.new_context(**request.param)
+    yield await context.new_page()
+    await context.close()
 
 
 @pytest_asyncio.fixture

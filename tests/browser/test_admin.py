@@ -1,8 +1,6 @@
 """Operators by clicking, on the real stack: sign in, see the line, give orders, sign out."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 import pytest
@@ -11,17 +9,10 @@ from playwright.async_api import Browser, Page, expect
 
 from deploy.local import Stack
 from tests.support import events
-from tests.support.browsing import check_page
+from tests.support.browsing import WIDE, check_page, sign_in
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
-
-WIDE: dict[str, Any] = {"locale": "de-DE", "viewport": {"width": 1280, "height": 900}}
-PHONE: dict[str, Any] = {
-    "locale": "en-GB",
-    "viewport": {"width": 320, "height": 640},
-    "color_scheme": "dark",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +52,6 @@ async def full(stack: Stack, admin: httpx.AsyncClient, public: httpx.AsyncClient
         [one["id"] for one in told[1:]],
         told[1]["manage_url"],
     )
-
-
-@pytest_asyncio.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
-async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    context = await browser.new_context(**request.param)
-    yield await context.new_page()
-    await context.close()
-
-
-async def sign_in(page: Page, stack: Stack, path: str = "/admin") -> None:
-    """Goes to a page, and signs in on the way, by keyboard alone."""
-    assert stack.operator is not None
-    await page.goto(stack.public_url + path)
-    await page.locator("#name").focus()
-    await page.keyboard.type(stack.operator.name)
-    await page.keyboard.press("Tab")
-    await page.keyboard.type(stack.operator.password)
-    await page.keyboard.press("Enter")
-    await expect(page.locator(".desk-who")).to_be_visible()
 
 
 async def test_every_page_can_be_used_by_everybody(page: Page, stack: Stack, full: Full) -> None:

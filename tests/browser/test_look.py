@@ -6,18 +6,12 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from services.registration.domain.seats import Seats
-from tests.support.browsing import Served, check_page
+from tests.support.browsing import PHONE, WIDE, Served, check_page
 from tests.support.pages import event, person, programme
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.browser
 
-WIDE: dict[str, Any] = {"locale": "de-DE", "viewport": {"width": 1280, "height": 900}}
-PHONE: dict[str, Any] = {
-    "locale": "en-GB",
-    "viewport": {"width": 320, "height": 640},
-    "color_scheme": "dark",
-}
 PUBLIC = {
     "overview": "/events",
     "overview-free": "/events?free=1",

@@ -2,18 +2,15 @@
 editor writes, looks, tries and sends; everybody reads."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from deploy.local import Stack
-from tests.browser.test_admin import PHONE, WIDE, sign_in
 from tests.support import events
-from tests.support.browsing import check_page
+from tests.support.browsing import check_page, sign_in
 from tests.support.mailbox import Mailbox
 from tests.support.waiting import until
 
@@ -39,13 +36,6 @@ ENGLISH = Words(
     "The newsletter is paused.",
     "You do not get the newsletter any more.",
 )
-
-
-@pytest_asyncio.fixture(params=[WIDE, PHONE], ids=["wide", "phone"])
-async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
-    context = await browser.new_context(**request.param)
-    yield await context.new_page()
-    await context.close()
 
 
 async def words_of(page: Page) -> tuple[str, Words]:

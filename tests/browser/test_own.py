@@ -7,18 +7,12 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from services.registration.domain.seats import Seats
-from tests.support.browsing import Served, check_page
+from tests.support.browsing import PHONE, WIDE, Served, check_page
 from tests.support.lines import OFFER, STATES, Lines, full
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.browser
 
-WIDE: dict[str, Any] = {"locale": "de-DE", "viewport": {"width": 1280, "height": 900}}
-PHONE: dict[str, Any] = {
-    "locale": "en-GB",
-    "viewport": {"width": 320, "height": 640},
-    "color_scheme": "dark",
-}
 ASKS = {"offered": "/decline", "part": "/decline", "waiting": "/cancel"}
 MINUTE = 60_000
 SOON_MS = 5_000  # long before an open page asks by itself
